@@ -108,7 +108,9 @@ fn check_file(name: &str, text: &str, errors: &mut Vec<String>) {
         return;
     };
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let n_lines = code.lines().count();
+    // Files that only tests compile may be as long as their cases.
+    let is_test = name.ends_with("tests.rs") || name.ends_with("fixture.rs");
+    let n_lines = if is_test { 0 } else { code.lines().count() };
     if n_lines > CODE_LINES_MAX {
         errors.push(format!(
             "{name}: {n_lines} lines of code, at most {CODE_LINES_MAX}"

@@ -1,6 +1,59 @@
 //! Stage 2: from counts to what people are told. Pure.
+//!
+//! [`World`] takes [`crate::model::CountBatch`]es, closes buckets of event time as the watermark moves on, and
+//! decides there and only there. It must never read a clock, do I/O or look at a bucket that is open.
+//! Invariant: the same batches and watermarks give the same alert log, however they were cut or delivered.
 
+mod accounting;
+mod act;
+mod buckets;
+mod catalogue;
+mod chain;
+mod channels;
 mod checkpoint;
+mod close;
+mod errors;
+mod exposure;
+mod family;
+mod flood;
+mod gauges;
+mod history;
+mod hosts;
+mod learned;
+mod lifecycle;
+pub mod merge;
+mod mix;
+mod mute;
+mod name;
+mod new_since;
+mod novelty;
+mod persist;
+mod query;
+mod rates;
+mod recent;
+mod releases;
+mod resurfaced;
+pub mod scan;
+mod score;
+mod silence;
+mod storm;
+mod suspects;
+mod table;
+mod tally;
 pub mod view;
+mod words;
+mod world;
 
+pub use accounting::{Accounting, ChannelAccount, PartitionAccount};
+pub use act::{Action, ActionError};
+pub use chain::Applied;
 pub use checkpoint::{ChannelPoint, Checkpoint, Position, SeriesPoint, SignatureRow, StateRow};
+pub use gauges::{ChannelGauge, SignatureStates, scan_params};
+pub use mute::{Mute, MuteTarget, MuteUntil};
+pub use new_since::{NewQuery, NewSinceError};
+pub use query::{AlertQuery, SignatureOrder, SignaturePage, SignatureQuery};
+pub use table::RestoreError;
+pub use world::{Counts, World};
+
+#[cfg(test)]
+mod tests;

@@ -48,7 +48,7 @@ pub struct LogEvent<'a> {
     /// URL of the request; empty if none.
     pub url: Cow<'a, str>,
     /// Captured context fields: index into the rules' list of captured fields, and the value.
-    pub context: SmallVec<[(u16, Cow<'a, str>); 4]>,
+    pub context: SmallVec<[(u16, Cow<'a, str>); 8]>,
     /// How many equal events this record stands for (rsyslog's "message repeated N times"); at least 1.
     pub repeat: u32,
     /// What was odd about the record.
@@ -70,6 +70,10 @@ pub struct ExceptionInfo<'a> {
 
 /// What decoding finds in a record.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events; a box would cost an allocation each"
+)]
 pub enum Decoded<'a> {
     /// A log event.
     Event(LogEvent<'a>),

@@ -47,17 +47,20 @@ impl EventTime {
     }
 
     /// Returns the start of the bucket of `seconds` that holds this instant.
+    #[must_use]
     pub const fn floor(self, seconds: i64) -> Self {
         let width = seconds * 1000;
         Self(self.0.div_euclid(width).saturating_mul(width))
     }
 
     /// Returns the instant `seconds` later (earlier if negative); saturates at the ends of time.
+    #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
     /// Returns the instant `millis` later (earlier if negative); saturates at the ends of time.
+    #[must_use]
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }

@@ -49,7 +49,7 @@ impl GroupRules {
                 )));
             }
         }
-        versions.sort_by(|a, b| a.from.cmp(&b.from));
+        versions.sort_by_key(|a| a.from);
         Self { groups, versions }
     }
 

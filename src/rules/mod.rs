@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub use channels::{CapRule, CapRules, ChannelRule, DropRule, JoinRule, MixRule, glob_matches};
 pub use detect::DetectRules;
-pub use fields::{CapturedField, FieldPaths, FieldRules, PlainPattern};
+pub use fields::{CapturedField, FieldPaths, FieldRules, PATTERN_GROUPS, PlainPattern};
 pub use groups::{GroupRule, GroupRules, VersionAt};
 pub use problem::RuleProblem;
 
@@ -59,7 +59,11 @@ struct RuleFile {
 }
 
 impl RuleSet {
-    /// Returns the built-in rules for MediaWiki.
+    /// Returns the built-in rules for `MediaWiki`.
+    ///
+    /// # Panics
+    ///
+    /// Never in a program whose tests have run: the text is a constant.
     pub fn built_in() -> Self {
         #[expect(clippy::expect_used, reason = "a test reads this constant text")]
         Self::parse(&[("built-in rules", BUILT_IN)]).expect("the built-in rules are valid")
@@ -122,6 +126,7 @@ impl RuleSet {
                 )));
             }
         }
+        self.fields.check(problems);
         self.detect.check(problems);
     }
 }

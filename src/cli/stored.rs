@@ -1,0 +1,23 @@
+//! Reads what stage 2 knows from a store on disk, without a server.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::detect::World;
+use crate::rules::RuleSet;
+use crate::store::Store;
+
+/// Opens a store for reading and rebuilds the world in it; the store may be in use.
+pub(super) fn world(dir: &Path) -> anyhow::Result<World> {
+    let reader = Store::open_read_only(dir)
+        .with_context(|| format!("cannot read the store in {}", dir.display()))?;
+    let loaded = reader.load().context("cannot read the store")?;
+    World::restore(
+        Arc::new(RuleSet::built_in()),
+        loaded.rows.into_iter(),
+        loaded.positions,
+    )
+    .with_context(|| format!("cannot read the state in {}", dir.display()))
+}

@@ -1,0 +1,305 @@
+//! Decides for one word, with what is glued to it by `:`, `=` or `?`, whether it is a value.
+//!
+//! It must never decide by the language of a word: digits, shape and place count, and a few
+//! words that mean "no value".
+
+mod colon;
+mod equals;
+mod place;
+
+use super::class::{
+    DIGIT, DOT, Flags, LOWER, NON_HEX, STOP, UPPER, at, class, is_blank, is_word, run, span,
+};
+use super::kind::Kind;
+use super::scan::{Expect, Scan};
+use super::{date, secret};
+
+/// A word longer than this is a value: no language has one.
+const WORD_BYTES_MAX: usize = 256;
+/// A run of letters that is as long as a base-32 session id is one.
+const LETTERS_MAX: usize = 32;
+/// Shortest run of hexadecimal letters without any digit that is taken for a number.
+const HEX_LETTERS_MIN: usize = 8;
+
+/// Words whose digit is part of their name, in lower case: standards, not values.
+const STANDARDS: [&str; 24] = [
+    "utf-8",
+    "utf8",
+    "utf-16",
+    "utf-32",
+    "utf8mb4",
+    "iso-8859-1",
+    "latin1",
+    "sha1",
+    "sha-1",
+    "sha256",
+    "sha-256",
+    "sha512",
+    "sha-512",
+    "md5",
+    "base64",
+    "ipv4",
+    "ipv6",
+    "x86_64",
+    "oauth2",
+    "http2",
+    "gzip2",
+    "i18n",
+    "l10n",
+    "log4j",
+];
+
+/// A word with its place and the union of its byte classes.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    start: usize,
+    end: usize,
+    flags: Flags,
+}
+
+impl Word {
+    fn has(self, flags: Flags) -> bool {
+        self.flags & flags != 0
+    }
+
+    fn only(self, flags: Flags) -> bool {
+        self.flags & !flags == 0
+    }
+
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        span(bytes, self.start, self.end)
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_default()
+}
+
+impl Scan<'_> {
+    fn read_word(&self) -> Word {
+        let mut flags = 0;
+        let mut end = self.i;
+        while let Some(&b) = self.bytes.get(end) {
+            let class = class(b);
+            if class & STOP != 0 {
+                break;
+            }
+            flags |= class;
+            end += 1;
+        }
+        if flags & DOT != 0
+            && let Some(dots) = span(self.bytes, self.i, end)
+                .windows(3)
+                .position(|w| w == b"...")
+        {
+            end = self.i + dots.max(1);
+            if dots == 0 {
+                end = run(self.bytes, self.i, |b| b == b'.');
+            }
+            flags = span(self.bytes, self.i, end)
+                .iter()
+                .fold(0, |f, &b| f | class(b));
+        }
+        Word {
+            start: self.i,
+            end,
+            flags,
+        }
+    }
+
+    /// Takes the word that starts here.
+    pub(super) fn word(&mut self) {
+        if self.expect == Expect::Secret {
+            let end = run(self.bytes, self.i, |b| {
+                !is_blank(b) && !matches!(b, b',' | b';' | b'"' | b'\'' | b'<' | b'>')
+            });
+            return self.mask(end, Kind::Secret);
+        }
+        let word = self.read_word();
+        let next = at(self.bytes, word.end);
+        let plain = word.only(LOWER | UPPER | NON_HEX);
+        if plain && next != b':' && next != b'=' {
+            return self.plain(word);
+        }
+        let taken =
+            (next == b':' && self.before_colon(word)) || (next == b'=' && self.before_equals(word));
+        if taken {
+            return;
+        }
+        if plain {
+            return self.plain(word);
+        }
+        if !self.place(word) {
+            self.value(word);
+        }
+    }
+
+    fn keep(&mut self, word: Word) {
+        self.i = word.end;
+        self.expect = Expect::Nothing;
+    }
+
+    /// Masks a word but for the dots at its end.
+    fn mask_word(&mut self, word: Word, kind: Kind) {
+        let dots = word
+            .of(self.bytes)
+            .iter()
+            .rev()
+            .take_while(|&&b| b == b'.')
+            .count();
+        let end = if dots == word.end - word.start {
+            word.end
+        } else {
+            word.end - dots
+        };
+        self.mask(end, kind);
+    }
+
+    /// Takes a word of ASCII letters alone.
+    fn plain(&mut self, word: Word) {
+        let bytes = word.of(self.bytes);
+        let expect = self.expect;
+        if expect == Expect::Name && !bytes.eq_ignore_ascii_case(b"id") && bytes != b"name" {
+            return self.mask(word.end, Kind::Name);
+        }
+        let value = match bytes.len() {
+            3 => bytes.eq_ignore_ascii_case(b"nil"),
+            4 => is_nothing(bytes) || bytes.eq_ignore_ascii_case(b"true"),
+            5 => bytes.eq_ignore_ascii_case(b"false"),
+            HEX_LETTERS_MIN.. if !word.has(NON_HEX) => self.one_case(word),
+            LETTERS_MAX.. => self.id(word),
+            _ => false,
+        };
+        if value {
+            return self.mask(word.end, Kind::Auto);
+        }
+        if at(bytes, 0).is_ascii_uppercase()
+            && bytes.len() < 10
+            && let Some(end) = date::from_word(self.bytes, word.start, word.end)
+        {
+            return self.mask(end, Kind::Time);
+        }
+        self.i = word.end;
+        self.expect = match (bytes.len(), expect) {
+            (3, _) if bytes == b"for" => Expect::User,
+            (7, Expect::User) if matches!(bytes, b"invalid" | b"illegal") => Expect::User,
+            (4, Expect::User) if bytes == b"user" => Expect::Name,
+            (5 | 6, _) if self.credential(bytes) => Expect::Secret,
+            _ => Expect::Nothing,
+        };
+    }
+
+    fn one_case(&self, word: Word) -> bool {
+        let bytes = word.of(self.bytes);
+        bytes.iter().all(u8::is_ascii_lowercase) || bytes.iter().all(u8::is_ascii_uppercase)
+    }
+
+    /// Says whether a long run of letters is an id: one case, or longer than any word.
+    fn id(&self, word: Word) -> bool {
+        self.one_case(word) || word.end - word.start > 2 * LETTERS_MAX
+    }
+
+    fn credential(&self, word: &[u8]) -> bool {
+        match word.len() {
+            5 => word == b"Basic" && self.follows_colon(),
+            6 => word.eq_ignore_ascii_case(b"bearer"),
+            _ => false,
+        }
+    }
+
+    /// Says whether the word that was just read stands behind a colon.
+    fn follows_colon(&self) -> bool {
+        let front = span(self.bytes, 0, self.i.saturating_sub(b"Basic".len()));
+        let mark = front.iter().rev().find(|&&b| !is_blank(b));
+        mark == Some(&b':')
+    }
+
+    /// Takes what is left: a word with digits or with marks inside.
+    fn value(&mut self, word: Word) {
+        let bytes = word.of(self.bytes);
+        if self.expect == Expect::Name {
+            return self.mask_word(word, Kind::Name);
+        }
+        if bytes.len() > WORD_BYTES_MAX {
+            return self.mask_word(word, Kind::Str);
+        }
+        if bytes.starts_with(b"-----BEGIN") {
+            return self.pem();
+        }
+        if word.has(DIGIT) {
+            return self.digits(word);
+        }
+        if secret::is_word(bytes) {
+            return self.mask_word(word, Kind::Secret);
+        }
+        if word.has(DOT) && self.dotted(word) {
+            return self.mask_word(word, Kind::Auto);
+        }
+        self.keep(word);
+    }
+
+    /// Masks a key block up to its end or the end of the text.
+    fn pem(&mut self) {
+        let tail = self.bytes.get(self.i..).unwrap_or_default();
+        let end = tail.windows(8).position(|w| w == b"-----END");
+        let close = end.map_or(self.bytes.len(), |at| {
+            let from = self.i + at + 8;
+            run(self.bytes, run(self.bytes, from, |b| b != b'-'), |b| {
+                b == b'-'
+            })
+        });
+        self.mask(close, Kind::Secret);
+    }
+
+    /// Says whether a word without digits is a plain value but for the dots at its end.
+    fn dotted(&self, word: Word) -> bool {
+        let bytes = word.of(self.bytes);
+        let core = span(bytes, 0, bytes.len() - trailing_dots(bytes));
+        let hex = core.len() >= HEX_LETTERS_MIN
+            && core.iter().all(u8::is_ascii_hexdigit)
+            && (core.iter().all(u8::is_ascii_lowercase) || core.iter().all(u8::is_ascii_uppercase));
+        hex || is_nothing(core)
+            || [&b"true"[..], b"false", b"nil"]
+                .iter()
+                .any(|w| w.eq_ignore_ascii_case(core))
+    }
+
+    fn digits(&mut self, word: Word) {
+        let bytes = word.of(self.bytes);
+        let call = at(self.bytes, word.end) == b'('
+            && at(self.bytes, word.end + 1) == b')'
+            && !at(bytes, 0).is_ascii_digit()
+            && bytes.iter().all(|&b| is_word(b));
+        if call || is_standard(bytes) {
+            return self.keep(word);
+        }
+        if secret::is_word(bytes) {
+            return self.mask_word(word, Kind::Secret);
+        }
+        if at(bytes, 0).is_ascii_digit()
+            && bytes.len() <= 2
+            && let Some(end) = date::from_day(self.bytes, word.start, word.end)
+        {
+            return self.mask(end, Kind::Time);
+        }
+        self.mask_word(word, Kind::Auto);
+    }
+}
+
+/// Says whether a word means that there is no value, as languages print it.
+fn is_nothing(word: &[u8]) -> bool {
+    matches!(word, b"null" | b"NULL" | b"none" | b"None" | b"NONE")
+}
+
+fn trailing_dots(bytes: &[u8]) -> usize {
+    let dots = bytes.iter().rev().take_while(|&&b| b == b'.').count();
+    if dots == bytes.len() { 0 } else { dots }
+}
+
+fn is_standard(word: &[u8]) -> bool {
+    let core = span(word, 0, word.len() - trailing_dots(word));
+    core.len() <= 10
+        && STANDARDS
+            .iter()
+            .any(|s| s.as_bytes().eq_ignore_ascii_case(core))
+}
