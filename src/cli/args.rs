@@ -146,6 +146,7 @@ pub(super) struct InitArgs {
 pub(super) struct Target {
     /// Server to ask.
     #[arg(
+        global = true,
         long,
         env = "FATALMONITOR_URL",
         value_name = "URL",
@@ -153,7 +154,7 @@ pub(super) struct Target {
     )]
     pub(super) url: String,
     /// Read this store instead of asking a server.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(super) data_dir: Option<PathBuf>,
 }
 

@@ -4,8 +4,9 @@
 use crate::load::{compare, config, feed, options, read, topic_with};
 use crate::services::kafka::Kafka;
 use crate::services::process::Process;
-use crate::services::{PATIENCE, eventually, kafka_address, services};
-use fatalmonitor::scenario::load::load;
+use crate::services::{PATIENCE, eventually, kafka_address, rig_variable, services};
+use fatalmonitor::model::EventTime;
+use fatalmonitor::scenario::load::{Expected, load};
 use std::time::Duration;
 
 /// How long reading a million records may take on a machine that does other things too.
@@ -39,6 +40,12 @@ fn a_million_records_in_three_dialects_are_counted_exactly() {
     compare(&process.get_json("/api/v1/accounting"), &expected);
 }
 
+/// Rules under which a new error is told although the store knows nothing of the days before.
+const NO_LEARNING: &str = "[detect]\nlearn_seconds = 0\n";
+
+/// Records of an error that appears with a version, two a second, after everything else.
+const FRESH: u64 = 600;
+
 #[test]
 #[ignore = "needs Kafka: make test"]
 fn counts_and_alerts_stay_exact_over_kill_9_at_random_moments() {
@@ -47,13 +54,17 @@ fn counts_and_alerts_stay_exact_over_kill_9_at_random_moments() {
         .and_then(|it| it.parse().ok())
         .unwrap_or(20);
     let kafka = Kafka::at(&kafka_address());
-    let (topic, expected) = topic_with(&kafka, options(1_000_000, 6));
+    let options = options(1_000_000, 6);
+    let end = options.start.plus_millis(options.step_ms * 1_000_000);
+    let (topic, mut expected) = topic_with(&kafka, options);
+    add_fresh_error(&kafka, &topic, end, &mut expected);
     let calm = alert_log_of_a_calm_run(&topic, expected.read);
-    let mut process = Process::fatalmonitor(&config(
-        &kafka_address(),
-        &topic,
-        "[limits]\ncommit_interval_ms = 50\n",
-    ));
+    assert!(
+        calm.iter().any(|it| it.contains("new")),
+        "the calm run tells the new error: {calm:?}"
+    );
+
+    let mut process = reader(&topic, "[limits]\ncommit_interval_ms = 50\n");
     let mut seed = 20_160_123_u64;
     for kill in 0..kills {
         process.spawn();
@@ -69,18 +80,81 @@ fn counts_and_alerts_stay_exact_over_kill_9_at_random_moments() {
     await_read(&process, expected.read);
     compare(&process.get_json("/api/v1/accounting"), &expected);
     assert_eq!(
-        alert_log(&process),
+        told(&process, calm.len()),
         calm,
         "no alert lost, doubled or changed"
     );
+    println!(
+        "{kills} kills, {} records, {} alerts: equal to a calm run",
+        expected.read,
+        calm.len()
+    );
+}
+
+/// Puts an error on a version of its own at the end of a topic, and tells the oracle.
+fn add_fresh_error(kafka: &Kafka, topic: &str, from: EventTime, expected: &mut Expected) {
+    let mut feeder = kafka.feeder();
+    let partitions = expected.by_partition.len() as u64;
+    for n in 0..FRESH {
+        let at = from.plus_millis(i64::try_from(n).expect("small") * 500);
+        let event = serde_json::json!({
+            "@timestamp": at.to_string(), "channel": "exception", "level": "ERROR", "host": format!("mw{}", n % 20),
+            "wiki": "enwiki", "mwversion": "9.9.9", "message": "The frobnicator of the kill test is missing",
+        });
+        let partition = i32::try_from(n % partitions).expect("small");
+        feeder.send(topic, partition, event.to_string().as_bytes(), b"");
+        let sums = &mut expected.by_partition[usize::try_from(partition).expect("small")];
+        sums.read += 1;
+        sums.counted += 1;
+    }
+    feeder.finish();
+    *expected
+        .by_channel_version
+        .entry(("exception".to_owned(), "9.9.9".to_owned()))
+        .or_insert(0) += FRESH;
+    expected.read += FRESH;
+    expected.counted += FRESH;
+}
+
+/// A process that reads one topic under [`NO_LEARNING`].
+fn reader(topic: &str, more: &str) -> Process {
+    let process = Process::fatalmonitor("");
+    process.write_config("rules.toml", NO_LEARNING);
+    let rules = format!(
+        "rules = [{:?}]\n{more}",
+        process.path("rules.toml").display().to_string()
+    );
+    process.write_config(
+        "fatalmonitor.toml",
+        &config(&kafka_address(), topic, &rules),
+    );
+    process
 }
 
 /// The alert log of the same load, read without any disturbance.
 fn alert_log_of_a_calm_run(topic: &str, records: u64) -> Vec<String> {
-    let mut process = Process::fatalmonitor(&config(&kafka_address(), topic, ""));
+    let mut process = reader(topic, "");
     process.start();
     await_read(&process, records);
-    alert_log(&process)
+    told(&process, 1)
+}
+
+/// Waits until at least this many alerts were told and no more are coming, and returns their log.
+fn told(process: &Process, least: usize) -> Vec<String> {
+    let mut last = Vec::new();
+    eventually("the alert log is complete", PATIENCE, || {
+        let now = alert_log(process);
+        let is_steady = now.len() >= least && now == last;
+        last.clone_from(&now);
+        // Two looks a second apart: every commit brings what it decided.
+        std::thread::sleep(Duration::from_secs(1));
+        if is_steady {
+            Ok(())
+        } else {
+            Err(format!("{} alerts", now.len()))
+        }
+    });
+    last
 }
 
 /// Every alert that was ever said, by what makes it what it is.
@@ -142,6 +216,35 @@ fn a_broker_that_goes_away_and_comes_back_costs_nothing() {
     feeder.finish();
     await_read(&process, load.expected().read);
     compare(&process.get_json("/api/v1/accounting"), &load.expected());
+}
+
+#[test]
+#[ignore = "needs Kafka: make test"]
+fn credentials_decide_whether_a_topic_is_read_and_wrong_ones_are_said() {
+    let kafka = Kafka::at(&kafka_address());
+    let (topic, expected) = topic_with(&kafka, options(1_000, 1));
+    let secured = |password: &str| {
+        let user = rig_variable("FATALMONITOR_TEST_KAFKA_USER");
+        config(&rig_variable("FATALMONITOR_TEST_KAFKA_SASL"), &topic, "")
+            + &format!(
+                "[source.properties]\n\"security.protocol\" = \"SASL_PLAINTEXT\"\n\"sasl.mechanism\" = \"SCRAM-SHA-256\"\n\"sasl.username\" = \"{user}\"\n\"sasl.password\" = \"{password}\"\n"
+            )
+    };
+    let mut right =
+        Process::fatalmonitor(&secured(&rig_variable("FATALMONITOR_TEST_KAFKA_PASSWORD")));
+    right.start();
+    await_read(&right, expected.read);
+    compare(&right.get_json("/api/v1/accounting"), &expected);
+
+    let mut wrong = Process::fatalmonitor(&secured("not-the-password"));
+    wrong.spawn();
+    assert_eq!(wrong.wait_end().code(), Some(2), "trouble");
+    let log = wrong.log();
+    assert!(
+        log.contains("cannot reach Kafka") && log.contains("credentials"),
+        "{log}"
+    );
+    assert!(!log.contains("not-the-password"), "a secret is never shown");
 }
 
 #[test]

@@ -182,6 +182,8 @@ impl KafkaReader {
             match self.poll() {
                 Polled::Record | Polled::Nothing => {}
                 Polled::OutOfRange => self.repair(),
+                // One problem at a time: what follows from a broker that is away need not be said too.
+                Polled::Error(_) if self.trouble.is_some() => {}
                 Polled::Error(problem) => self.tell(Some(problem), outlet)?,
             }
             if self.bytes >= BYTES_MAX || self.ingest.rows() >= ROWS_MAX || now >= self.cut_at {
