@@ -140,11 +140,11 @@ fn alert_log_of_a_calm_run(topic: &str, records: u64) -> Vec<String> {
 }
 
 /// Waits until at least this many alerts were told and no more are coming, and returns their log.
-fn told(process: &Process, least: usize) -> Vec<String> {
+fn told(process: &Process, wanted: usize) -> Vec<String> {
     let mut last = Vec::new();
     eventually("the alert log is complete", PATIENCE, || {
         let now = alert_log(process);
-        let is_steady = now.len() >= least && now == last;
+        let is_steady = now.len() >= wanted && now == last;
         last.clone_from(&now);
         // Two looks a second apart: every commit brings what it decided.
         std::thread::sleep(Duration::from_secs(1));
