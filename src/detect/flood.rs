@@ -140,14 +140,12 @@ impl World {
             signature: None,
             host: None,
         };
+        let mostly = if version == "*" {
+            String::new()
+        } else {
+            format!(", mostly from {}", words::place(&version, &group))
+        };
         let capped = channel.capped_minutes.sum(minute, WINDOW);
-        let levels: Vec<String> = channel
-            .view(name, at)
-            .levels
-            .iter()
-            .take(3)
-            .map(|it| format!("{} {}", it.value, words::count(it.events)))
-            .collect();
         let much = excess.budget || per_day >= self.rules.detect.flood_bytes_per_day;
         Condition {
             severity: if much {
@@ -165,12 +163,11 @@ impl World {
                 words::bytes(per_day)
             )),
             description: format!(
-                "{} records a minute{level} against {against}; mostly from {}. At this rate it writes {} a day. \
+                "{} records a minute{level} against {against}{mostly}. At this rate it writes {} a day. \
                  In the last hour by level: {}. {}{}",
                 words::number(excess.per_min),
-                words::place(&version, &group),
                 words::bytes(per_day),
-                levels.join(", "),
+                loudest_levels(name, channel, at),
                 cap_words(capped),
                 self.top_templates(name, at),
             ),
@@ -287,6 +284,18 @@ impl World {
                 |((version, group), _)| (version.to_string(), group.to_string()),
             )
     }
+}
+
+/// Names the three levels with most records of the last hour.
+fn loudest_levels(name: &Name, channel: &Channel, at: EventTime) -> String {
+    let levels: Vec<String> = channel
+        .view(name, at)
+        .levels
+        .iter()
+        .take(3)
+        .map(|it| format!("{} {}", it.value, words::count(it.events)))
+        .collect();
+    levels.join(", ")
 }
 
 fn cap_words(capped: u64) -> String {

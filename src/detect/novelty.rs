@@ -206,7 +206,7 @@ impl World {
     /// Says what is known of a new signature: since when, where, how often, and what was never seen before.
     pub(super) fn new_description(&self, signature: &Signature, evidence: &Evidence) -> String {
         let mut text = format!(
-            "First seen {} on {}",
+            "First seen {} in {}",
             words::time(signature.first),
             words::place(&signature.first_version, &signature.first_group),
         );
@@ -245,15 +245,39 @@ impl World {
             ),
         );
         text.push_str(&places_words(signature));
+        self.add_origin(&mut text, signature);
+        text.push('.');
+        text
+    }
+
+    /// Says what happened before it began: a release that went out, a marker.
+    fn add_origin(&self, text: &mut String, signature: &Signature) {
+        let release = (
+            signature.first_version.clone(),
+            signature.first_group.clone(),
+        );
+        if let Some(release) = self.releases.table.get(&release)
+            && self.explains(signature)
+        {
+            let after = signature.first.millis_since(release.first) / 1000;
+            add(
+                text,
+                format_args!(
+                    ". It began {} after {} was first seen there",
+                    words::duration(after),
+                    signature.first_version
+                ),
+            );
+        }
         if let Some(marker) =
             self.releases
                 .marker_before(signature.first, MARKER_SECONDS, &signature.first_group)
         {
             let after = signature.first.millis_since(marker.at) / 1000;
             add(
-                &mut text,
+                text,
                 format_args!(
-                    ". It began {} after {} `{}`{}",
+                    ", {} after {} `{}`{}",
                     words::duration(after),
                     marker.kind.name(),
                     marker.id,
@@ -264,8 +288,6 @@ impl World {
                 ),
             );
         }
-        text.push('.');
-        text
     }
 
     /// Returns the records seen on a version over all groups.

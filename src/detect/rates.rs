@@ -34,6 +34,9 @@ const OVER_SECONDS: i64 = 2 * 3600;
 /// Part of its rate that a rise has to have kept to be told.
 const OVER_SHARE: f64 = 0.3;
 
+/// Events below which a rise of one version may just be the signature's usual events that moved there.
+const FEW_EVENTS: f64 = 20.0;
+
 /// Counts of the minute that is open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct OpenMinute {
@@ -193,12 +196,11 @@ impl World {
             .clock
             .started
             .is_some_and(|it| self.releases.is_later(version, it));
-        if !later
-            && self
-                .releases
-                .is_marginal(&(version.clone(), group), minute_before(at))
-        {
-            // A few odd wikis that stayed behind have rates of their own.
+        // A few odd wikis that stayed behind have rates of their own, and wikis that move take theirs along.
+        let odd = self
+            .releases
+            .is_marginal(&(version.clone(), group), minute_before(at));
+        if !later && (odd || is_usual_elsewhere(signature, firing, at)) {
             return;
         }
         let condition = self.rise_of(id, signature, (version, firing), at);
@@ -360,6 +362,14 @@ impl World {
             Severity::Warning
         }
     }
+}
+
+/// Tells whether a rise of few events is no more than what the signature usually has over all versions and groups.
+fn is_usual_elsewhere(signature: &Signature, firing: &Firing, at: EventTime) -> bool {
+    let hour = at.plus_millis(-1).seconds().div_euclid(3600);
+    let usual = signature.rate.expected(hour).unwrap_or(0.0);
+    let window = f64::from(firing.window_minutes.max(1));
+    firing.count < FEW_EVENTS && firing.count < 3.0 * usual * window
 }
 
 fn finite(value: f64) -> Option<f64> {

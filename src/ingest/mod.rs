@@ -11,6 +11,7 @@ mod identify;
 mod limiter;
 mod partition;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rapidhash::RapidHashMap;
@@ -25,6 +26,10 @@ use crate::model::{
     Symbols,
 };
 use crate::rules::{DropRule, RuleSet, glob_matches};
+
+/// Most events that one record may claim to stand for.
+// The decoder of plain lines has the same bound: a claim is text, and text is hostile.
+const REPEAT_MAX: u32 = 1_000_000;
 
 /// Names that a worker keeps before it starts its table afresh at a cut.
 const NAMES_MAX: usize = 200_000;
@@ -151,7 +156,7 @@ impl Ingest {
         let mut undecodable = None;
         let work = &mut self.work;
         self.decoder.decode(record, &mut |found| match found {
-            Ok(Decoded::Event(event)) => work.event(index, record, &event),
+            Ok(Decoded::Event(event)) => work.event(index, record, &unfolded(event)),
             Ok(Decoded::Marker(marker)) => {
                 if let Some(it) = work.partitions.get_mut(index.0) {
                     it.totals.control += 1;
@@ -350,6 +355,16 @@ fn bounded(name: &str) -> &str {
         .unwrap_or_default()
 }
 
+/// Unfolds rsyslog's "message repeated N times: [ … ]" where it stands in the message of a structured record.
+fn unfolded(mut event: LogEvent<'_>) -> LogEvent<'_> {
+    let (times, inner) = fingerprint::prefix::repeated(&event.message);
+    if times > 1 && event.repeat == 1 {
+        event.repeat = u32::try_from(times).unwrap_or(REPEAT_MAX).min(REPEAT_MAX);
+        event.message = Cow::Owned(inner.to_owned());
+    }
+    event
+}
+
 fn bytes_of(record: &RawRecord<'_>) -> usize {
     record.payload.map_or(0, <[u8]>::len)
 }
@@ -361,4 +376,50 @@ fn is_dropped(rule: &DropRule, channel: &str, event: &LogEvent<'_>) -> bool {
             .contains
             .as_ref()
             .is_none_or(|it| event.message.contains(it.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folded_message_in_json_counts_as_often_as_it_says_under_the_same_signature() {
+        let mut ingest = Ingest::new(
+            Arc::new(RuleSet::built_in()),
+            Dialect::Mediawiki,
+            Clock::Record,
+        );
+        let index = ingest.open("s", "t", 0, &Resume::default());
+        for (offset, message) in (0_u64..).zip([
+            "disk 7 is full",
+            "message repeated 12 times: [ disk 9 is full]",
+        ]) {
+            let text = format!(
+                "{{\"@timestamp\":\"2016-01-20T01:20:03Z\",\"channel\":\"a\",\"level\":\"ERROR\",\"host\":\"h\",\"message\":\"{message}\"}}"
+            );
+            let payload = Some(text.as_bytes());
+            let arrived = EventTime::from_seconds(1_453_252_803);
+            ingest.record(
+                index,
+                &RawRecord {
+                    offset,
+                    next_offset: offset + 1,
+                    payload,
+                    arrived,
+                },
+            );
+        }
+        let batches = ingest.cut();
+        assert_eq!(
+            batches[0].signatures.len(),
+            1,
+            "{:?}",
+            batches[0].signatures
+        );
+        assert_eq!(
+            batches[0].counts.iter().map(|it| it.events).sum::<u64>(),
+            13
+        );
+        assert_eq!((batches[0].totals.read, batches[0].totals.counted), (2, 2));
+    }
 }
