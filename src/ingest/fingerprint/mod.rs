@@ -21,6 +21,7 @@ pub mod redact;
 mod scan;
 mod secret;
 mod shape;
+mod size;
 mod structure;
 
 pub mod trace;

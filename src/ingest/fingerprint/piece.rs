@@ -206,10 +206,13 @@ struct Run {
 
 impl Run {
     fn add(&mut self, kind: Kind) {
-        self.kind = Some(
-            self.kind
-                .map_or(kind, |before| if before == kind { kind } else { Kind::Any }),
-        );
+        self.kind = Some(match self.kind {
+            None => kind,
+            // `1,190 bytes`: the unit of a grouped number is the unit of all of it.
+            Some(Kind::Num) if kind == Kind::Size => kind,
+            Some(before) if before == kind => kind,
+            Some(_) => Kind::Any,
+        });
     }
 
     /// Writes a placeholder; what stood between two of them stays.

@@ -6,6 +6,7 @@
 use super::class::{STOP, at, class, is_blank, is_word, run, span};
 use super::kind::Kind;
 use super::piece::Pieces;
+use super::size;
 use super::structure::{self, Fuel};
 
 /// What the words just before say about the next one.
@@ -60,8 +61,8 @@ impl Scan<'_> {
     /// Masks the bytes up to `end`, with the unit that follows, and goes on behind them.
     pub(super) fn mask(&mut self, end: usize, kind: Kind) {
         let (mut end, mut kind) = (end, kind);
-        while let Some(unit_end) = self.unit(end) {
-            end = unit_end;
+        while let Some(unit_end) = size::unit(self.bytes, end) {
+            end = size::restated(self.bytes, unit_end);
             kind = if kind == Kind::Placeholder {
                 kind
             } else {
@@ -79,35 +80,6 @@ impl Scan<'_> {
         }
         self.i = end;
         self.expect = Expect::Nothing;
-    }
-
-    /// Returns the end of a unit of data that belongs to a value which ends at `end`.
-    fn unit(&self, end: usize) -> Option<usize> {
-        let start = run(self.bytes, end, is_blank);
-        let first = at(self.bytes, start);
-        if !matches!(
-            first,
-            b'B' | b'K' | b'M' | b'G' | b'T' | b'P' | b'k' | b'm' | b'g'
-        ) {
-            return None;
-        }
-        let stop = run(self.bytes, start, |b| b.is_ascii_alphabetic());
-        let binary = matches!(
-            span(self.bytes, start, stop),
-            b"B" | b"kb"
-                | b"mb"
-                | b"gb"
-                | b"kB"
-                | [b'K' | b'M' | b'G' | b'T' | b'P', b'B']
-                | [b'K' | b'M' | b'G' | b'T' | b'P', b'i', b'B']
-        );
-        if !binary || is_word(at(self.bytes, stop)) {
-            return None;
-        }
-        let per = at(self.bytes, stop) == b'/'
-            && matches!(at(self.bytes, stop + 1), b's')
-            && !is_word(at(self.bytes, stop + 2));
-        Some(if per { stop + 2 } else { stop })
     }
 
     /// Takes one mark that ends words.
