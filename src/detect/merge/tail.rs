@@ -101,7 +101,10 @@ fn ends(tokens: &Tokens, template: &Template, start: usize) -> Vec<usize> {
     if template.words(0, start) < words_min || opens {
         return Vec::new();
     }
-    if matches!(anchor, "\"" | "'" | "(") {
+    if is_quote(anchor) && !is_opening(tokens, template, start - 1) {
+        return Vec::new();
+    }
+    if anchor == "(" || is_quote(anchor) {
         return closer(tokens, template, start, anchor)
             .into_iter()
             .collect();
@@ -119,15 +122,27 @@ fn ends(tokens: &Tokens, template: &Template, start: usize) -> Vec<usize> {
     ends
 }
 
+fn is_quote(text: &str) -> bool {
+    matches!(text, "\"" | "'")
+}
+
+/// Says whether the quote at `i` opens a text: a blank or an opening mark stands before it.
+fn is_opening(tokens: &Tokens, template: &Template, i: usize) -> bool {
+    let Some(before) = i.checked_sub(1).map(|i| tokens.text(template.at(i))) else {
+        return true;
+    };
+    tokens.has_blank(template.at(i)) || matches!(before.trim_start(), "(" | "[" | "{" | "=" | ":")
+}
+
 fn closer(tokens: &Tokens, template: &Template, start: usize, open: &str) -> Option<usize> {
     let close = if open == "(" { ")" } else { open };
     let mut depth = 1;
     for i in start..template.len() {
         let text = tokens.bare_text(template.at(i));
-        if text == close {
-            depth -= 1;
-        } else if text == open {
+        if text == open && (open != close || is_opening(tokens, template, i)) {
             depth += 1;
+        } else if text == close {
+            depth -= 1;
         }
         if depth == 0 {
             return (i > start).then_some(i);
