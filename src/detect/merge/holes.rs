@@ -213,6 +213,7 @@ pub(super) fn two_holes(table: &mut Table) -> bool {
             }
         }
     }
+    learn(table, &changes);
     table.apply(changes)
 }
 

@@ -39,6 +39,10 @@ const FIRST_IDENTIFIER: Weight = 340;
 /// A value that was seen in another variable column, and the same as first token.
 const KNOWN: Weight = 500;
 const KNOWN_FIRST: Weight = 340;
+/// Names that a word has to be a part of to be a value by itself.
+const NAMES_MIN: u32 = 2;
+/// Dots from which on a name is the path of a package or class.
+const PACKAGE_DOTS_MIN: usize = 3;
 
 /// What a token is by itself.
 #[derive(Debug)]
@@ -63,6 +67,10 @@ struct Info {
     separator: bool,
     /// It was in a column that became variable.
     known: bool,
+    /// Values of variable columns that it is a part of.
+    names: u32,
+    /// The words of a name in capitals, in lower case.
+    parts: Box<[Token]>,
 }
 
 /// All tokens of one run.
@@ -89,8 +97,14 @@ impl Tokens {
         }
         let bare_text = text.strip_prefix(' ').unwrap_or(text);
         let bare = (bare_text.len() < text.len()).then(|| self.intern(bare_text));
+        let mut info = Info::of(text);
+        if info.capitals && bare.is_none() {
+            let parts = text.split('_').filter(|_| text.contains('_'));
+            info.parts = parts.map(|p| self.intern(&p.to_lowercase())).collect();
+        }
         let token = Token::try_from(self.list.len()).unwrap_or(MASK);
-        self.list.push(Info::of(text, bare.unwrap_or(token)));
+        info.bare = bare.unwrap_or(token);
+        self.list.push(info);
         self.by_text.insert(text.into(), token);
         token
     }
@@ -171,7 +185,33 @@ impl Tokens {
         };
         let new = !info.known && !info.capitals && info.text.chars().count() > 2;
         info.known |= new;
+        let text = info.text.clone();
+        if new {
+            self.learn_parts(&text);
+        }
         new
+    }
+
+    /// Remembers what the name `orders_feed` is made of: a part of two names is a name itself.
+    fn learn_parts(&mut self, name: &str) {
+        let is_mark = |c: char| "._-".contains(c);
+        // The path of a package or class is made of words that name nothing by themselves.
+        let package = name.matches('.').count() >= PACKAGE_DOTS_MIN;
+        if package || !name.contains(is_mark) {
+            return;
+        }
+        for part in name.split(is_mark).filter(|part| part.len() > 2) {
+            let part = self.intern(part);
+            if let Some(info) = self.list.get_mut(part as usize) {
+                info.names += 1;
+                info.known |= info.names >= NAMES_MIN && !info.capitals;
+            }
+        }
+    }
+
+    /// Says whether each part of a name in capitals, such as `ORDERS_FEED`, is a known value.
+    fn is_compound(&self, info: &Info) -> bool {
+        !info.parts.is_empty() && info.parts.iter().all(|&part| self.info(part).known)
     }
 
     /// Returns how likely the token at `i` is a value.
@@ -184,7 +224,7 @@ impl Tokens {
         }
         let info = self.info(self.bare(token));
         let plain = self.plain_weight(template, i, info);
-        match (info.known, i) {
+        match (info.known || (i > 0 && self.is_compound(info)), i) {
             (false, _) => plain,
             (true, 0) => plain.max(KNOWN_FIRST),
             (true, _) => plain.max(KNOWN),
@@ -214,7 +254,7 @@ impl Tokens {
 }
 
 impl Info {
-    fn of(text: &str, bare: Token) -> Self {
+    fn of(text: &str) -> Self {
         let trimmed = text.strip_prefix(' ').unwrap_or(text);
         let last = trimmed.chars().next_back().unwrap_or(' ');
         let letters = trimmed.chars().filter(|c| c.is_alphabetic()).count();
@@ -223,7 +263,7 @@ impl Info {
         let alphabetic = letters == count;
         Self {
             text: text.into(),
-            bare,
+            bare: MASK,
             hash: hash(text),
             blank: trimmed.len() < text.len(),
             word: letters > 0 && (last.is_alphanumeric() || "$@#".contains(last)),
@@ -239,6 +279,8 @@ impl Info {
             letters: u32::try_from(letters).unwrap_or(u32::MAX),
             separator: trimmed.bytes().all(|b| b",;:|/_#@+-".contains(&b)),
             known: false,
+            names: 0,
+            parts: Box::default(),
         }
     }
 }
@@ -357,6 +399,18 @@ mod tests {
             let template = tokens.split(text);
             assert_eq!(tokens.weight(&template, i), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_part_of_two_names_is_a_name_but_not_of_two_packages() {
+        let mut tokens = Tokens::new();
+        let template = tokens.split("topic orders of ORDERS_FEED or org");
+        for name in ["orders_feed", "new.orders.feed", "org.a.b.C", "org.a.b.D"] {
+            let name = tokens.intern(name);
+            assert!(tokens.learn(name));
+        }
+        let weight = |i: usize| tokens.weight(&template, i);
+        assert_eq!((weight(1), weight(3), weight(5)), (500, 500, 200));
     }
 
     #[test]
