@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Words that the covered template may have beyond the general one.
 const WORDS_MORE_MAX: usize = 4;
+/// Words that a template needs whose masks may stand for texts, and those that such texts may have.
+const FREE_WORDS_MIN: usize = 3;
+const FREE_WORDS_MORE_MAX: usize = 16;
 /// Steps from cover to cover.
 const STEPS_MAX: usize = 5;
 /// General templates that are tried behind one word.
@@ -19,7 +22,12 @@ struct General<'a> {
 }
 
 /// Returns for each template the more general one that it joins.
-pub(super) fn covers<'a>(templates: &BTreeSet<&'a str>) -> BTreeMap<&'a str, &'a str> {
+///
+/// The masks of a template in `free` have stood for texts of several lengths, so they may again.
+pub(super) fn covers<'a>(
+    templates: &BTreeSet<&'a str>,
+    free: &BTreeSet<&'a str>,
+) -> BTreeMap<&'a str, &'a str> {
     let mut by_parts: BTreeMap<usize, Vec<&'a str>> = BTreeMap::new();
     for &template in templates {
         by_parts
@@ -29,30 +37,50 @@ pub(super) fn covers<'a>(templates: &BTreeSet<&'a str>) -> BTreeMap<&'a str, &'a
     }
     let mut to = BTreeMap::new();
     for list in by_parts.values() {
-        let mut index: BTreeMap<&str, Vec<General<'a>>> = BTreeMap::new();
+        let mut index = Index::new();
         for &template in list {
             let words = words(template);
             let count = words.len();
             let enough = (count >= 2 && !template.starts_with("<*> ")) || count >= 4;
-            let longest = words.iter().max_by_key(|w| (w.len(), **w)).copied();
-            if let Some(longest) = longest.filter(|_| enough && template.contains(MASK)) {
-                let words = words.into_iter().collect();
-                let list = index.entry(longest).or_default();
-                if list.len() < GENERALS_MAX {
-                    list.push(General {
-                        text: template,
-                        words,
-                    });
-                }
+            if enough && template.contains(MASK) {
+                insert(&mut index, template, words);
             }
         }
         for &template in list {
-            if let Some(general) = best(&index, template) {
+            if let Some(general) = best(&index, template, WORDS_MORE_MAX, is_cover) {
                 to.insert(template, general);
             }
         }
     }
+    let mut index = Index::new();
+    for template in free {
+        let words = words(template);
+        if words.len() >= FREE_WORDS_MIN && template.contains(MASK) {
+            insert(&mut index, template, words);
+        }
+    }
+    for &template in templates {
+        if !to.contains_key(template)
+            && let Some(general) = best(&index, template, FREE_WORDS_MORE_MAX, part_matches)
+        {
+            to.insert(template, general);
+        }
+    }
     resolve(&to)
+}
+
+/// General templates by their longest word.
+type Index<'a> = BTreeMap<&'a str, Vec<General<'a>>>;
+
+fn insert<'a>(index: &mut Index<'a>, text: &'a str, words: Vec<&'a str>) {
+    let Some(longest) = words.iter().max_by_key(|w| (w.len(), **w)).copied() else {
+        return;
+    };
+    let list = index.entry(longest).or_default();
+    if list.len() < GENERALS_MAX {
+        let words = words.into_iter().collect();
+        list.push(General { text, words });
+    }
 }
 
 /// Returns the words of two or more letters of a template.
@@ -64,7 +92,13 @@ fn words(template: &str) -> Vec<&str> {
         .collect()
 }
 
-fn best<'a>(index: &BTreeMap<&str, Vec<General<'a>>>, template: &'a str) -> Option<&'a str> {
+/// Returns the longest general template that covers this one and says nearly as much.
+fn best<'a>(
+    index: &Index<'a>,
+    template: &'a str,
+    words_more_max: usize,
+    covers: impl Fn(&str, &str) -> bool,
+) -> Option<&'a str> {
     let own: BTreeSet<&str> = words(template).into_iter().collect();
     own.iter()
         .filter_map(|word| index.get(word))
@@ -72,8 +106,8 @@ fn best<'a>(index: &BTreeMap<&str, Vec<General<'a>>>, template: &'a str) -> Opti
         .filter(|general| {
             general.text != template
                 && general.words.is_subset(&own)
-                && own.len() - general.words.len() <= WORDS_MORE_MAX
-                && is_cover(general.text, template)
+                && own.len() - general.words.len() <= words_more_max
+                && covers(general.text, template)
         })
         .map(|general| general.text)
         .max_by_key(|text| (text.chars().count(), *text))
@@ -91,7 +125,7 @@ fn is_cover(general: &str, text: &str) -> bool {
     }
 }
 
-/// Matches one blank-free part: literals in order, at least one byte for each mask.
+/// Matches literals in order, at least one byte for each mask.
 fn part_matches(pattern: &str, part: &str) -> bool {
     let mut literals = pattern.split(MASK);
     let first = literals.next().unwrap_or_default();
@@ -139,7 +173,7 @@ mod tests {
     use super::*;
 
     fn covered(templates: &[&'static str]) -> Vec<(&'static str, &'static str)> {
-        covers(&templates.iter().copied().collect())
+        covers(&templates.iter().copied().collect(), &BTreeSet::new())
             .into_iter()
             .collect()
     }
@@ -156,6 +190,16 @@ mod tests {
     fn a_mask_stands_for_no_blank_and_not_for_nothing() {
         assert_eq!(covered(&["took <*> from cache", "took a b from cache"]), []);
         assert_eq!(covered(&["see x<*>y now", "see xy now"]), []);
+    }
+
+    #[test]
+    fn a_mask_that_was_a_text_before_may_be_another_text() {
+        let free = "cannot fetch page: <*>. Aborting.";
+        let text = "cannot fetch page: no route to host. Aborting.";
+        let templates = [free, text, "cannot save page: no route to host. Aborting."];
+        let found = covers(&templates.into_iter().collect(), &[free].into());
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [(text, free)]);
+        assert_eq!(covered(&templates), []);
     }
 
     #[test]

@@ -53,14 +53,15 @@ impl Run {
                 .push(slot.and_then(|at| table.why.get(at).copied().flatten()));
         }
         let shown = unflattened(finals, &own, &place, &flats);
-        run.cover(&shown);
+        let free = free(&shown, &own);
+        run.cover(&shown, &free);
         run
     }
 
     /// Lets templates join more general ones.
-    fn cover(&mut self, shown: &BTreeMap<String, Vec<usize>>) {
+    fn cover(&mut self, shown: &BTreeMap<String, Vec<usize>>, free: &BTreeSet<&str>) {
         let templates: BTreeSet<&str> = shown.keys().map(String::as_str).collect();
-        let covers = cover::covers(&templates);
+        let covers = cover::covers(&templates, free);
         for (template, members) in shown {
             let to = covers.get(template.as_str()).copied();
             if let Some(general) = to {
@@ -87,6 +88,19 @@ impl Run {
             .flatten()
             .and_then(|at| self.reasons.get(at))
     }
+}
+
+/// Returns the templates that have already stood for texts of several lengths.
+fn free<'a>(shown: &'a BTreeMap<String, Vec<usize>>, own: &[&str]) -> BTreeSet<&'a str> {
+    let parts = |member: &usize| own.get(*member).map_or(0, |it| it.split(' ').count());
+    shown
+        .iter()
+        .filter(|(_, members)| {
+            let lengths: BTreeSet<usize> = members.iter().map(parts).collect();
+            lengths.len() > 1
+        })
+        .map(|(text, _)| text.as_str())
+        .collect()
 }
 
 /// Applies all rules until nothing changes.
