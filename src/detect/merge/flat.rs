@@ -1,7 +1,7 @@
 //! Makes one token of a structured value while templates are compared.
 //!
 //! It must never touch a structure of which one field is enough to tell two problems apart: only
-//! `Name(k=…, k=…)`, `Name{k=…}` and `[<*>]` are values.
+//! `Name(k=…, k=…)` and `Name{k=…}` are values.
 
 const MASK: &str = "<*>";
 
@@ -27,7 +27,6 @@ fn objects(text: &str) -> String {
     let mut copied = 0;
     while let Some(&b) = bytes.get(i) {
         let end = match b {
-            b'[' => list(text, i),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' => {
                 let name = name_end(bytes, i);
                 let end = object(text, name);
@@ -57,12 +56,6 @@ fn name_end(bytes: &[u8], start: usize) -> usize {
     let tail = bytes.get(start..).unwrap_or_default();
     let part = |b: &u8| b.is_ascii_alphanumeric() || b"_.$".contains(b) || *b >= 128;
     start + tail.iter().take_while(|b| part(b)).count()
-}
-
-fn list(text: &str, start: usize) -> Option<usize> {
-    let before = text.get(..start)?.chars().next_back();
-    let glued = before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ']');
-    (!glued && text.get(start..)?.starts_with("[<*>]")).then_some(start + "[<*>]".len())
 }
 
 /// Returns the end of `(k=…, k=…)` or `{k=…}` that opens at `open`.
@@ -130,12 +123,12 @@ mod tests {
             ("got Foo(a=<*>, b=x) now", "got <*> now"),
             ("got Foo(a=<*>) now", "got Foo(a=<*>) now"),
             ("got Foo{a=x} now", "got <*> now"),
-            ("ids [<*>] left", "ids <*> left"),
+            ("ids [<*>] left", "ids [<*>] left"),
             ("arr[<*>] left", "arr[<*>] left"),
             ("Out(x=In(a=1b, c=d), y=e)", "<*>"),
             ("f(a, b=c)", "f(a, b=c)"),
             ("cut Foo(a=b, c", "cut Foo(a=b, c"),
-            ("a [<*>], [<*>] b", "a <*> b"),
+            ("a Foo{b=c}, Bar{d=e} f", "a <*> f"),
         ] {
             assert_eq!(flat(text), expected, "{text}");
         }

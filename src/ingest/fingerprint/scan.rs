@@ -214,9 +214,7 @@ impl Scan<'_> {
             self.bracket_open = true;
             return self.skip(1);
         };
-        self.skip(1);
-        self.out.mask(bytes, i + 1, close, Kind::List);
-        self.i = close + 1;
+        self.mask(close + 1, Kind::List);
     }
 }
 
