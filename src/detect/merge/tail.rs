@@ -119,6 +119,11 @@ fn ends(tokens: &Tokens, template: &Template, start: usize) -> Vec<usize> {
         .take(ENDS_MAX)
         .collect();
     ends.push(template.len());
+    if anchor == "=" {
+        // The value of a key does not reach beyond the next key.
+        let key = (start..template.len()).find(|&i| tokens.text(template.at(i)) == "=");
+        ends.retain(|&end| key.is_none_or(|key| end < key));
+    }
     ends
 }
 

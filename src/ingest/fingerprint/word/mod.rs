@@ -21,6 +21,12 @@ const LETTERS_MAX: usize = 32;
 /// Shortest run of hexadecimal letters without any digit that is taken for a number.
 const HEX_LETTERS_MIN: usize = 8;
 
+/// Words that may follow `for user` and are no name of one.
+const PROSE: [&str; 22] = [
+    "id", "ID", "Id", "name", "that", "which", "who", "whose", "is", "was", "has", "with",
+    "without", "and", "or", "in", "on", "at", "from", "by", "to", "not",
+];
+
 /// Words whose digit is part of their name, in lower case: standards, not values.
 const STANDARDS: [&str; 24] = [
     "utf-8",
@@ -159,7 +165,7 @@ impl Scan<'_> {
     fn plain(&mut self, word: Word) {
         let bytes = word.of(self.bytes);
         let expect = self.expect;
-        if expect == Expect::Name && !bytes.eq_ignore_ascii_case(b"id") && bytes != b"name" {
+        if expect == Expect::Name && !self.is_prose(word) {
             return self.mask(word.end, Kind::Name);
         }
         let value = match bytes.len() {
@@ -187,6 +193,12 @@ impl Scan<'_> {
             (5 | 6, _) if self.credential(bytes) => Expect::Secret,
             _ => Expect::Nothing,
         };
+    }
+
+    /// Says whether the word behind `for user` goes on with the sentence instead of naming one.
+    fn is_prose(&self, word: Word) -> bool {
+        let next = span(self.bytes, word.end, word.end + 4);
+        next == b" of " || PROSE.contains(&text(word.of(self.bytes)))
     }
 
     fn one_case(&self, word: Word) -> bool {
