@@ -294,8 +294,21 @@ impl Scan<'_> {
         {
             return self.mask(end, Kind::Time);
         }
+        if let Some(number) = numbered(bytes) {
+            self.i = word.start + number;
+        }
         self.mask_word(word, Kind::Auto);
     }
+}
+
+/// Returns where the number of `core.2275` begins: one plain word, a dot, digits alone.
+fn numbered(bytes: &[u8]) -> Option<usize> {
+    let core = span(bytes, 0, bytes.len() - trailing_dots(bytes));
+    let number = core.iter().rposition(|b| !b.is_ascii_digit())? + 1;
+    let word = core.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let dots = core.get(word..number)?;
+    (word > 1 && number < core.len() && !dots.is_empty() && dots.iter().all(|&b| b == b'.'))
+        .then_some(number)
 }
 
 /// Says whether a word means that there is no value, as languages print it.
