@@ -7,6 +7,10 @@ use super::Rule;
 use super::table::{Change, Table};
 use super::token::{Token, Weight, is_mask, mix};
 
+/// Evidence that opens a position, in hundred-thousandths: one half more where a single word is all
+/// that the message says.
+const EVIDENCE_MIN: Weight = 100_000;
+const EVIDENCE_OF_ONE_WORD_MIN: Weight = 150_000;
 /// Positions of one template that the two-hole rule looks at.
 const PAIRS_FROM_MAX: usize = 14;
 /// Values that an explanation names.
@@ -150,7 +154,7 @@ pub(super) fn one_hole(table: &mut Table) -> (bool, bool) {
                 continue;
             }
             let words = template.words(0, i) + template.words(i + 1, template.len());
-            if words >= 2 {
+            if words >= 2 || (words == 1 && i > 0) {
                 let key = mix(template.front(i), template.back(i + 1));
                 entries.push(Entry {
                     key,
@@ -167,7 +171,7 @@ pub(super) fn one_hole(table: &mut Table) -> (bool, bool) {
         let Some(first) = group.first().filter(|_| group.len() > 1) else {
             continue;
         };
-        if evidence(table, group, first.first) < 100_000 {
+        if evidence(table, group, first.first) < evidence_min(table, *first) {
             continue;
         }
         let evidence = explain(table, first.first, &values(table, group, first.first));
@@ -176,6 +180,18 @@ pub(super) fn one_hole(table: &mut Table) -> (bool, bool) {
     }
     let learned = learn(table, &changes);
     (table.apply(changes), learned)
+}
+
+/// Returns the evidence that a group of templates equal but for one position needs.
+fn evidence_min(table: &Table, entry: Entry) -> Weight {
+    let words = table.templates.get(entry.template).map_or(0, |template| {
+        template.words(0, entry.first) + template.words(entry.first + 1, template.len())
+    });
+    if words < 2 {
+        EVIDENCE_OF_ONE_WORD_MIN
+    } else {
+        EVIDENCE_MIN
+    }
 }
 
 /// Returns the evidence of a column in hundred-thousandths.

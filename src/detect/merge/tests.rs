@@ -62,6 +62,31 @@ fn enum_like_words_stay_apart_until_they_are_many() {
 }
 
 #[test]
+fn one_word_with_many_identifiers_is_one_signature_but_not_with_two() {
+    let all = [
+        "unresolvable Dr.Smith",
+        "unresolvable JaneDoe",
+        "unresolvable a_b",
+    ];
+    assert!(together(&learned(&[&all]).0, &all));
+    assert!(!together(&learned(&[&all[..2]]).0, &all[..2]));
+}
+
+#[test]
+fn what_stands_between_two_quoted_texts_is_no_value() {
+    let pair = [
+        "new name '<*>' is not valid. The old name is '<*>' now",
+        "new name '<*>' is not a named user. The old name is '<*>' now",
+    ];
+    let quoted: Vec<String> = ["not valid", "no named user", "<*> of them"]
+        .map(|text| format!("the new name was '{text}' until now"))
+        .to_vec();
+    let quoted: Vec<&str> = quoted.iter().map(String::as_str).collect();
+    assert!(!together(&learned(&[&pair]).0, &pair));
+    assert!(together(&learned(&[&quoted]).0, &quoted));
+}
+
+#[test]
 fn two_plain_words_are_two_signatures() {
     for pair in [
         [
