@@ -173,7 +173,12 @@ impl Scan<'_> {
         }
         match structure::map(bytes, i, &mut self.fuel) {
             Some(end) => self.mask(end, Kind::Map),
-            None => self.skip(1),
+            None => {
+                // Where its quotes hold what becomes a mask, it may be a map yet.
+                let first = at(bytes, run(bytes, i + 1, is_blank));
+                self.out.unsettled |= matches!(first, b'"' | b'\'');
+                self.skip(1);
+            }
         }
     }
 

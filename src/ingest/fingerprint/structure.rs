@@ -67,6 +67,12 @@ fn item(bytes: &[u8], start: usize, fuel: &mut Fuel) -> Option<usize> {
             return None;
         }
         let b = at(bytes, i);
+        if b == b'{'
+            && let Some(end) = placeholder(bytes, i)
+        {
+            i = end;
+            continue;
+        }
         if is_blank(b)
             || matches!(
                 b,

@@ -6,8 +6,8 @@
 mod pattern;
 
 use super::class::{at, is_blank, is_word, run, span};
-use super::secret;
 use super::structure::{self, Fuel};
+use super::{secret, shape};
 
 /// Appends `text` to `out` without passwords, tokens, cookies, keys, cards, e-mail addresses and
 /// whole network addresses.
@@ -107,8 +107,10 @@ impl Redactor<'_> {
         }
         let start = run(bytes, end, is_blank);
         let stop = run(bytes, start, secret::is_token_byte);
+        let word = str::from_utf8(span(bytes, start, stop)).unwrap_or_default();
         // 8: shorter words behind "basic" are prose.
-        (start > end && stop >= start + 8) && self.replace(start, stop, "<token>")
+        let token = start > end && stop >= start + 8 && !shape::is_ipv4(word);
+        token && self.replace(start, stop, "<token>")
     }
 
     /// Takes `key=value`, `key: value`, `"key":"value"` and `'key' => 'value'` of a secret key.

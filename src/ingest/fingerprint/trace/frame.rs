@@ -159,8 +159,14 @@ fn php(text: &str) -> Option<Found<'static>> {
         if !is_number(number) {
             return None;
         }
+        let rest = rest.trim_start();
         if rest == "{main}" {
             return Some(Found::Nothing);
+        }
+        if let Some((call, place)) = rest.split_once(" called at [") {
+            let file = place.rsplit_once(':').map_or(place, |(file, _)| file);
+            let function = call.split('(').next().unwrap_or_default();
+            return Some(frame(&closure(function), file, Language::Php));
         }
         let (place, call) = rest.split_once(": ")?;
         let function = call.split('(').next().unwrap_or_default();
@@ -182,8 +188,11 @@ fn php(text: &str) -> Option<Found<'static>> {
     (is_number(number) && file.contains('/')).then(|| frame(function, file, Language::Php))
 }
 
-/// Closures of PHP name the file and line that they were made on.
+/// Closures of PHP name the file and line that they were made on, those of HHVM have a number.
 fn closure(function: &str) -> String {
+    let function = function
+        .split_once(';')
+        .map_or(function, |(front, _)| front);
     match function.split_once("{closure:") {
         Some((front, _)) => format!("{front}{{closure}}"),
         None => function.to_owned(),
@@ -207,15 +216,21 @@ fn rust<'a>(text: &'a str, function: Option<&'a str>) -> Option<Found<'a>> {
     if text == "stack backtrace:" {
         return Some(Found::Nothing);
     }
-    if let Some((number, name)) = text.split_once(": ")
-        && is_number(number)
+    let numbered = text
+        .split_once(": ")
+        .filter(|(number, _)| is_number(number));
+    // A release build puts the address before the name.
+    let numbered = numbered.map(|(_, name)| match name.split_once(" - ") {
+        Some((address, name)) if address.trim_start().starts_with("0x") => name,
+        _ => name,
+    });
+    if let Some(name) = numbered
         && !name.contains(' ')
         && name.contains("::")
     {
         return Some(Found::Function(name));
     }
-    if let Some((number, name)) = text.split_once(": ")
-        && is_number(number)
+    if let Some(name) = numbered
         && (name.starts_with('<') || name.starts_with("rust_") || name.starts_with('_'))
     {
         return Some(Found::Function(name));
@@ -229,6 +244,14 @@ fn rust<'a>(text: &'a str, function: Option<&'a str>) -> Option<Found<'a>> {
 /// `at …` of Java, Node and .NET.
 fn at_line(text: &str) -> Option<Found<'static>> {
     let rest = text.strip_prefix("at ")?;
+    // Node opens the properties of an error behind its last frame, log4j names the archive.
+    let rest = rest.strip_suffix(" {").unwrap_or(rest);
+    let rest = match rest.rsplit_once(") ") {
+        Some((front, mark)) if mark.trim_start_matches('~').starts_with('[') => {
+            rest.get(..=front.len()).unwrap_or(rest)
+        }
+        _ => rest,
+    };
     if let Some((call, line)) = rest.rsplit_once(":line ")
         && is_number(line)
     {
@@ -309,7 +332,12 @@ fn dot_net(call: &str) -> String {
     }
     out.push_str(rest);
     let name = out.replace("..", ".");
-    name.split('`').next().unwrap_or_default().to_owned()
+    let mut parts = name.split('`');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    plain
 }
 
 /// `main.(*Server).run(0xc000, 0x1)`, then `\t/path/x.go:12 +0x1d`.

@@ -5,6 +5,7 @@
 //! read more than a bounded number of lines. A trace that was cut off gives what it still shows.
 
 mod frame;
+mod headline;
 mod path;
 
 pub use frame::{Frame, Language};
@@ -64,9 +65,20 @@ impl Trace<'_> {
 pub fn parse(text: &str) -> Trace<'_> {
     let mut reader = Reader::default();
     for line in text.lines().take(LINES_MAX) {
-        reader.line(line);
+        reader.line(unpiped(line));
     }
     reader.finish()
+}
+
+/// Removes the rule that Python draws beside the parts of an exception group.
+fn unpiped(line: &str) -> &str {
+    let text = line.trim_start();
+    match text.strip_prefix(['|', '+']) {
+        Some(rest) if rest.is_empty() || rest.starts_with([' ', '-', '+']) => {
+            rest.strip_prefix(' ').unwrap_or("")
+        }
+        _ => line,
+    }
 }
 
 /// Returns the text of the frame for a file that a message names without a trace.
@@ -86,6 +98,10 @@ struct Reader<'a> {
     /// .NET prints inner frames first: number of causes that are still open.
     open: usize,
     reversed: bool,
+    /// A group of Python prints itself first and its parts behind.
+    group: bool,
+    /// The root cause was printed first.
+    root_first: bool,
 }
 
 /// Lines that join two exceptions of one chain in Python.
@@ -144,7 +160,10 @@ impl<'a> Reader<'a> {
             self.language = Some(Language::DotNet);
             return true;
         }
-        if PYTHON_JOINTS.contains(&text) || text.starts_with("Traceback (most recent call last)") {
+        let group = text.starts_with("Exception Group Traceback (most recent call last)");
+        let traceback = group || text.starts_with("Traceback (most recent call last)");
+        if PYTHON_JOINTS.contains(&text) || traceback {
+            self.group |= group;
             self.reversed = true;
             self.language = Some(Language::Python);
             self.skip = false;
@@ -152,7 +171,7 @@ impl<'a> Reader<'a> {
                 .causes
                 .last()
                 .is_some_and(|c| c.class.is_some() || !c.frames.is_empty())
-                && text.starts_with("Traceback")
+                && traceback
             {
                 self.causes.push(Cause::default());
             }
@@ -170,7 +189,10 @@ impl<'a> Reader<'a> {
         if let Some(rest) = text.strip_prefix("---> ") {
             return self.inner(rest);
         }
-        let cause = ["Caused by: ", "Next ", "[cause]: "]
+        if let Some(rest) = text.strip_prefix("Next ") {
+            return self.wrapper(rest);
+        }
+        let cause = ["Caused by: ", "[cause]: "]
             .iter()
             .find_map(|p| text.strip_prefix(p));
         if let Some(rest) = cause {
@@ -192,6 +214,13 @@ impl<'a> Reader<'a> {
             .is_some_and(|c| c.class.is_none() && c.frames.is_empty())
     }
 
+    /// Takes the exception around the last one: PHP prints the root cause first.
+    fn wrapper(&mut self, text: &'a str) {
+        self.skip = false;
+        self.root_first = true;
+        self.push(text);
+    }
+
     fn inner(&mut self, text: &'a str) {
         self.language = Some(Language::DotNet);
         self.open = self.causes.len();
@@ -203,7 +232,7 @@ impl<'a> Reader<'a> {
         if line.starts_with(' ') || self.skip {
             return;
         }
-        let (class, message) = split_headline(text);
+        let (class, message) = headline::split(text);
         let Some(cause) = self.causes.last_mut() else {
             return;
         };
@@ -223,7 +252,7 @@ impl<'a> Reader<'a> {
         let (head, inner) = text
             .split_once(" ---> ")
             .map_or((text, None), |(h, t)| (h, Some(t)));
-        let (class, message) = split_headline(head);
+        let (class, message) = headline::split(head);
         self.causes.push(Cause {
             class,
             message,
@@ -242,7 +271,8 @@ impl<'a> Reader<'a> {
             {
                 last.frames.reverse();
             }
-            // Python prints the root cause first.
+        }
+        if (self.reversed && !self.group) || self.root_first {
             self.causes.reverse();
         }
         self.causes
@@ -250,61 +280,6 @@ impl<'a> Reader<'a> {
         Trace {
             causes: self.causes,
         }
-    }
-}
-
-/// Splits `Class: message` when the first word can be a class.
-fn split_headline(text: &str) -> (Option<&str>, &str) {
-    let text = [
-        "PHP ",
-        "Uncaught ",
-        "Fatal error: ",
-        "Fatal Error: ",
-        "Uncaught ",
-    ]
-    .iter()
-    .fold(text, |t, p| t.strip_prefix(p).unwrap_or(t));
-    let text = text.strip_prefix("Unhandled exception. ").unwrap_or(text);
-    let text = match text
-        .strip_prefix("Exception in thread \"")
-        .and_then(|t| t.split_once("\" "))
-    {
-        Some((_, rest)) => rest,
-        None => text,
-    };
-    if let Some(message) = text.strip_prefix("panic: ") {
-        return (Some("panic"), message);
-    }
-    if text.starts_with("thread '") && text.contains("panicked at") {
-        return (Some("panic"), text);
-    }
-    let (head, message) = text
-        .split_once(": ")
-        .unwrap_or((text.trim_end_matches(':'), ""));
-    // Node writes a code beside the class: `Error [ERR_X]: …`, `TypeError [ERR_Y]: …`.
-    let head = head.split_once(" [").map_or(head, |(name, _)| name);
-    let name = head.rsplit(['.', '\\', ':']).next().unwrap_or_default();
-    let known = [
-        "Exception",
-        "Error",
-        "Throwable",
-        "Fault",
-        "Interrupt",
-        "Exit",
-        "Timeout",
-        "Failure",
-    ]
-    .iter()
-    .any(|end| name.ends_with(end));
-    let qualified = head.contains(['.', '\\']) && name.starts_with(|c: char| c.is_uppercase());
-    let single = head
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"._\\$:".contains(&b));
-    let class = single && (known || qualified) && !head.is_empty();
-    if class {
-        (Some(head), message)
-    } else {
-        (None, text)
     }
 }
 

@@ -17,6 +17,7 @@ struct Case {
 
 fn check(file: &str) {
     let cases: File = toml::from_str(file).unwrap();
+    assert!(cases.case.len() >= CASES_MIN, "{} cases", cases.case.len());
     let mut wrong = Vec::new();
     for case in cases.case {
         let trace = parse(&case.text);
@@ -37,14 +38,47 @@ fn check(file: &str) {
     );
 }
 
+/// Cases that each language has at least.
+const CASES_MIN: usize = 12;
+
 #[test]
-fn traces_of_php_python_and_go_name_class_root_and_frame() {
-    check(include_str!("../cases/traces_php_python_go.toml"));
+fn traces_of_php_under_hhvm_name_class_root_and_frame() {
+    check(include_str!("../cases/traces/php_hhvm.toml"));
 }
 
 #[test]
-fn traces_of_java_node_rust_and_dotnet_name_class_root_and_frame() {
-    check(include_str!("../cases/traces_java_node_rust_dotnet.toml"));
+fn traces_of_php_under_zend_name_class_root_and_frame() {
+    check(include_str!("../cases/traces/php_zend.toml"));
+}
+
+#[test]
+fn traces_of_java_name_class_root_and_frame() {
+    check(include_str!("../cases/traces/java.toml"));
+}
+
+#[test]
+fn traces_of_python_name_class_root_and_frame() {
+    check(include_str!("../cases/traces/python.toml"));
+}
+
+#[test]
+fn traces_of_go_name_class_root_and_frame() {
+    check(include_str!("../cases/traces/go.toml"));
+}
+
+#[test]
+fn traces_of_node_name_class_root_and_frame() {
+    check(include_str!("../cases/traces/node.toml"));
+}
+
+#[test]
+fn traces_of_rust_name_class_root_and_frame() {
+    check(include_str!("../cases/traces/rust.toml"));
+}
+
+#[test]
+fn traces_of_dotnet_name_class_root_and_frame() {
+    check(include_str!("../cases/traces/dotnet.toml"));
 }
 
 #[test]

@@ -40,6 +40,7 @@ impl Scan<'_> {
             Some(value_end(bytes, self.i))
         };
         let Some(end) = end.filter(|&e| e > self.i) else {
+            self.out.unsettled |= quote;
             return true;
         };
         let next = at(bytes, end);
@@ -50,6 +51,8 @@ impl Scan<'_> {
                 b',' | b';' | b')' | b']' | b'}' | b'>' | b'|' | b'.' | b'&'
             );
         if !closed {
+            // What stands between the quotes may become a mask, and then the quote ends elsewhere.
+            self.out.unsettled |= quote;
             return true;
         }
         let dots = if quote {

@@ -244,7 +244,7 @@ impl Scan<'_> {
         if secret::is_word(bytes) {
             return self.mask_word(word, Kind::Secret);
         }
-        if word.has(DOT) && self.dotted(word) {
+        if word.has(DOT) && is_plain_value(bytes) {
             return self.mask_word(word, Kind::Auto);
         }
         self.keep(word);
@@ -261,19 +261,6 @@ impl Scan<'_> {
             })
         });
         self.mask(close, Kind::Secret);
-    }
-
-    /// Says whether a word without digits is a plain value but for the dots at its end.
-    fn dotted(&self, word: Word) -> bool {
-        let bytes = word.of(self.bytes);
-        let core = span(bytes, 0, bytes.len() - trailing_dots(bytes));
-        let hex = core.len() >= HEX_LETTERS_MIN
-            && core.iter().all(u8::is_ascii_hexdigit)
-            && (core.iter().all(u8::is_ascii_lowercase) || core.iter().all(u8::is_ascii_uppercase));
-        hex || is_nothing(core)
-            || [&b"true"[..], b"false", b"nil"]
-                .iter()
-                .any(|w| w.eq_ignore_ascii_case(core))
     }
 
     fn digits(&mut self, word: Word) {
@@ -294,11 +281,27 @@ impl Scan<'_> {
         {
             return self.mask(end, Kind::Time);
         }
-        if let Some(number) = numbered(bytes) {
+        if let Some(number) = numbered(bytes)
+            && !is_plain_value(span(bytes, 0, number))
+        {
             self.i = word.start + number;
         }
         self.mask_word(word, Kind::Auto);
     }
+}
+
+/// Says whether a word without digits is a value but for the dots at its end.
+fn is_plain_value(word: &[u8]) -> bool {
+    let core = span(word, 0, word.len() - trailing_dots(word));
+    let one_case =
+        core.iter().all(u8::is_ascii_lowercase) || core.iter().all(u8::is_ascii_uppercase);
+    let hex = core.len() >= HEX_LETTERS_MIN && core.iter().all(u8::is_ascii_hexdigit) && one_case;
+    let long = core.len() >= LETTERS_MAX && core.iter().all(u8::is_ascii_alphabetic) && one_case;
+    hex || long
+        || is_nothing(core)
+        || [&b"true"[..], b"false", b"nil"]
+            .iter()
+            .any(|w| w.eq_ignore_ascii_case(core))
 }
 
 /// Returns where the number of `core.2275` begins: one plain word, a dot, digits alone.
