@@ -115,7 +115,7 @@ pub(super) fn is_word(byte: u8) -> bool {
 
 /// Returns the end of the run from `start` of bytes that `keep` accepts.
 #[inline]
-pub(super) fn run(bytes: &[u8], start: usize, keep: impl Fn(u8) -> bool) -> usize {
+pub(super) fn run(bytes: &[u8], start: usize, mut keep: impl FnMut(u8) -> bool) -> usize {
     let tail = bytes.get(start..).unwrap_or_default();
     start + tail.iter().position(|&b| !keep(b)).unwrap_or(tail.len())
 }

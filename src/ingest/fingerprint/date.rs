@@ -126,8 +126,23 @@ pub(super) fn from_word(bytes: &[u8], start: usize, end: usize) -> Option<usize>
 }
 
 fn from_month(bytes: &[u8], end: usize) -> Option<usize> {
-    let day = number(bytes, end, 2)?;
-    Some(tail(bytes, day))
+    // `May 2016`: four digits are a year.
+    let year = || number(bytes, end, 4).filter(|&e| e - blanks(bytes, end) == 4);
+    number(bytes, end, 2)
+        .map(|day| tail(bytes, day))
+        .or_else(year)
+}
+
+/// Returns the end of `20/Jan/2016:01:20:03 +0000` as servers of web pages write it.
+pub(super) fn slashed(bytes: &[u8], start: usize) -> Option<usize> {
+    let day = digits(bytes, start);
+    let month = letters(bytes, day + 1);
+    let year = digits(bytes, month + 1);
+    let marks = (at(bytes, day), at(bytes, month), at(bytes, year)) == (b'/', b'/', b':');
+    let long = (1..=2).contains(&(day - start)) && year - month == 5;
+    (marks && long && is_month(span(bytes, day + 1, month)))
+        .then(|| clock(bytes, year + 1))
+        .flatten()
 }
 
 /// Returns the end of a date that begins with a day of the month, such as `20 Jan 2016`.
@@ -178,10 +193,8 @@ pub(super) fn clock(bytes: &[u8], start: usize) -> Option<usize> {
     if matches!(at(bytes, end), b'.' | b',') && at(bytes, end + 1).is_ascii_digit() {
         end = digits(bytes, end + 1);
     }
-    if is_word(at(bytes, end)) && at(bytes, end) != b'Z' {
-        return None;
-    }
-    Some(zone(bytes, end))
+    let zone = zone(bytes, end);
+    (zone > end || !is_word(at(bytes, end))).then_some(zone)
 }
 
 /// Returns the end of a zone or AM/PM that follows a clock time.

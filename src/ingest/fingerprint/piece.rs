@@ -178,9 +178,16 @@ impl Pieces {
                     run.placeholder(gap, slice(text, piece.value), out);
                 }
                 Kind::AutoStr if has_secret_key(slice(text, piece.literal)) => {
-                    run.add(Kind::Secret);
+                    run.add(Kind::Secret, "");
                 }
-                kind => run.add(shape::resolve(kind, slice(text, piece.value))),
+                kind => {
+                    let gap = if piece.joined {
+                        slice(text, piece.literal)
+                    } else {
+                        ""
+                    };
+                    run.add(shape::resolve(kind, slice(text, piece.value)), gap);
+                }
             }
         }
         run.close(out);
@@ -205,11 +212,17 @@ struct Run {
 }
 
 impl Run {
-    fn add(&mut self, kind: Kind) {
+    fn add(&mut self, kind: Kind, gap: &str) {
         self.kind = Some(match self.kind {
             None => kind,
             // `1,190 bytes`: the unit of a grouped number is the unit of all of it.
             Some(Kind::Num) if kind == Kind::Size => kind,
+            // `includes/User.php:3811`, `db1:3306`: what is behind the colon only adds to it.
+            Some(before @ (Kind::Path | Kind::Host | Kind::Ip | Kind::Id))
+                if kind == Kind::Num && gap == ":" =>
+            {
+                before
+            }
             Some(before) if before == kind => kind,
             Some(_) => Kind::Any,
         });

@@ -125,7 +125,8 @@ impl Scan<'_> {
         {
             return self.mask(end, Kind::Obj);
         }
-        match self.bounded_duration(i) {
+        let arrow = b == b'>' && i > 0 && matches!(at(bytes, i - 1), b'-' | b'=');
+        match self.bounded_duration(i).filter(|_| !arrow) {
             Some(end) => self.mask(end, Kind::Dur),
             None => self.skip(1),
         }

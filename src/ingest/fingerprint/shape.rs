@@ -25,7 +25,7 @@ pub(super) fn of(value: &str) -> Option<Kind> {
     if value.contains("://") {
         return Some(Kind::Url);
     }
-    if flags & HIGH == 0
+    if (flags & HIGH == 0 || value.contains(['µ', '€', '£']))
         && let Some(kind) = digits(value, flags & NON_HEX == 0, flags & DOT != 0)
     {
         return Some(kind);
@@ -37,7 +37,8 @@ pub(super) fn of(value: &str) -> Option<Kind> {
             Kind::Id
         });
     }
-    if value.starts_with(['/', '~', '\\']) || value.matches('/').count() > 1 {
+    let home = value.starts_with('~') && value.contains('/');
+    if home || value.starts_with(['/', '\\']) || value.matches('/').count() > 1 {
         return Some(Kind::Path);
     }
     if at(bytes, 1) == b':' && at(bytes, 2) == b'\\' {
@@ -70,6 +71,9 @@ fn digits(value: &str, hex_only: bool, dotted: bool) -> Option<Kind> {
     if hex_only && is_uuid(value) {
         return Some(Kind::Uuid);
     }
+    if hex_only && is_mac(value) {
+        return Some(Kind::Mac);
+    }
     if is_ipv4(value) || is_ipv6(value) {
         return Some(Kind::Ip);
     }
@@ -90,8 +94,16 @@ fn is_number(value: &str) -> bool {
     if let Some((part, whole)) = value.split_once('/') {
         return is_number(part) && is_number(whole) && !whole.starts_with(['-', '+']);
     }
+    if let Some((from, to)) = value.split_once('-')
+        && !from.is_empty()
+        && [from, to]
+            .iter()
+            .all(|n| n.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return !to.is_empty();
+    }
     let core = value
-        .trim_start_matches(['+', '-', '~', '#', '$', '*'])
+        .trim_start_matches(['+', '-', '~', '#', '$', '*', '€', '£'])
         .trim_end_matches('%');
     let dots = core.bytes().filter(|&b| b == b'.').count();
     let (mantissa, exponent) = core.split_once(['e', 'E']).unwrap_or((core, "0"));
@@ -112,6 +124,12 @@ fn is_uuid(value: &str) -> bool {
             .bytes()
             .enumerate()
             .all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23))
+}
+
+/// Says whether a text is a MAC address as `00-1b-44-11-3a-b7` or `001b.4411.3ab7`.
+fn is_mac(value: &str) -> bool {
+    let groups = |mark: char, len: usize| value.split(mark).all(|group| group.len() == len);
+    (value.len() == 17 && groups('-', 2)) || (value.len() == 14 && groups('.', 4))
 }
 
 /// Says whether a text is an IPv4 address, with or without port or mask.
@@ -154,11 +172,35 @@ fn is_time(value: &str) -> bool {
     if day && at(b, 7) == at(b, 4) && d(8) && d(9) {
         return !d(10);
     }
+    if b.len() <= 16 && is_date(value) {
+        return true;
+    }
     let colon = b.iter().position(|&c| c == b':');
     matches!(colon, Some(1 | 2))
         && value
             .bytes()
             .all(|c| c.is_ascii_digit() || b":.,".contains(&c))
+}
+
+/// Says whether a text is a day as `20.01.2016`, `01/20/2016`, `20-Jan-2016` or `20160120T012003Z`.
+fn is_date(value: &str) -> bool {
+    let digits =
+        |s: &str, len: &[usize]| len.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit());
+    if let Some((day, clock)) = value.split_once('T') {
+        return digits(day, &[8]) && digits(clock.trim_end_matches('Z'), &[6]);
+    }
+    let parts = |mark: char| {
+        let (first, rest) = value.split_once(mark)?;
+        let (second, third) = rest.split_once(mark)?;
+        Some((first, second, third))
+    };
+    ['.', '/', '-']
+        .into_iter()
+        .filter_map(parts)
+        .any(|(a, b, c)| {
+            let month = b.len() == 3 && b.bytes().all(|b| b.is_ascii_alphabetic());
+            digits(a, &[1, 2]) && (digits(b, &[1, 2]) || month) && digits(c, &[4])
+        })
 }
 
 const DURATIONS: [&str; 15] = [

@@ -29,7 +29,8 @@ pub(super) fn unit(bytes: &[u8], end: usize) -> Option<usize> {
             | [b'K' | b'M' | b'G' | b'T' | b'P', b'B']
             | [b'K' | b'M' | b'G' | b'T' | b'P', b'i', b'B']
     );
-    if !known || is_word(at(bytes, stop)) {
+    // `status=200 bytes=1234`: what a key says is no unit of the value before it.
+    if !known || is_word(at(bytes, stop)) || at(bytes, stop) == b'=' {
         return None;
     }
     let per = at(bytes, stop) == b'/'

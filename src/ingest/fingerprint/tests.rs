@@ -65,10 +65,10 @@ proptest! {
 fn every_case_of_the_table_has_its_template() {
     let mut masker = Masker::new();
     let mut wrong = Vec::new();
-    for line in include_str!("cases/masks.golden")
-        .lines()
-        .filter(|l| !l.starts_with("# "))
-    {
+    let table = include_str!("cases/masks.golden");
+    let cases = table.lines().filter(|l| !l.starts_with("# "));
+    assert!(cases.clone().count() >= 400);
+    for line in cases {
         let (text, expected) = line.split_once('\t').unwrap();
         let found = masker.template(text);
         if found != expected {

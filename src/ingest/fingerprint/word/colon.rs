@@ -22,21 +22,19 @@ impl Scan<'_> {
             return self.url(word);
         }
         if after == b'\\' && word.end - word.start == 1 && word.has(LOWER | UPPER) {
-            let end = run(bytes, word.end + 1, |b| {
-                !is_blank(b)
-                    && !matches!(
-                        b,
-                        b',' | b';' | b':' | b'\'' | b'"' | b'(' | b')' | b'[' | b']' | b'{' | b'}'
-                    )
-            });
-            self.mask(end, Kind::Path);
+            self.mask(windows_path_end(bytes, word.end + 1), Kind::Path);
+            return true;
+        }
+        if let Some(end) = data_uri(bytes, word) {
+            self.mask(end, Kind::Url);
             return true;
         }
         if is_blank(after) {
             return self.announced(word);
         }
         if word.has(DIGIT)
-            && let Some(end) = date::clock(bytes, word.start)
+            && let Some(end) =
+                date::clock(bytes, word.start).or_else(|| date::slashed(bytes, word.start))
         {
             self.mask(end, Kind::Time);
             return true;
@@ -60,13 +58,7 @@ impl Scan<'_> {
             return false;
         }
         let start = word.end + 3;
-        let end = run(self.bytes, start, |b| {
-            !is_blank(b)
-                && !matches!(
-                    b,
-                    b'\'' | b'"' | b'<' | b'>' | b']' | b')' | b'}' | b',' | b';'
-                )
-        });
+        let end = url_end(self.bytes, start);
         let tail = span(self.bytes, start, end);
         let dots = tail
             .iter()
@@ -102,7 +94,11 @@ impl Scan<'_> {
             return false;
         }
         // 64: eight groups of four, seven colons, a zone of an interface name.
-        let hex = run(bytes, self.i, |b| b.is_ascii_hexdigit() || b == b':');
+        let mut hex = run(bytes, self.i, |b| b.is_ascii_hexdigit() || b == b':');
+        // A single colon at the end belongs to the sentence.
+        if hex > self.i + 2 && at(bytes, hex - 1) == b':' && at(bytes, hex - 2) != b':' {
+            hex -= 1;
+        }
         let colons = span(bytes, self.i, hex).split(|&b| b == b':').count() - 1;
         if colons < 2 || hex - self.i > 64 {
             return false;
@@ -117,7 +113,10 @@ impl Scan<'_> {
         let address = text(span(bytes, self.i, hex));
         let digits = address.bytes().any(|b| b.is_ascii_digit());
         let mac = address.len() == 17 && address.split(':').all(|g| g.len() == 2);
-        let whole = !is_word(at(bytes, end)) && at(bytes, end) != b':';
+        let whole = match at(bytes, end) {
+            b':' => end + 1 == bytes.len() || is_blank(at(bytes, end + 1)),
+            b => !is_word(b),
+        };
         if !whole || !(mac || shape::is_ipv6(address)) || (!digits && colons < 3) {
             return false;
         }
@@ -187,6 +186,53 @@ impl Scan<'_> {
         }
         key
     }
+}
+
+/// Returns the end of a path of Windows, which may go on behind one blank: `C:\Program Files\x`.
+fn windows_path_end(bytes: &[u8], start: usize) -> usize {
+    let part = |b: u8| {
+        !is_blank(b)
+            && !matches!(
+                b,
+                b',' | b';' | b':' | b'\'' | b'"' | b'(' | b')' | b'[' | b']' | b'{' | b'}'
+            )
+    };
+    let end = run(bytes, start, part);
+    if at(bytes, end) != b' ' {
+        return end;
+    }
+    let next = run(bytes, end + 1, part);
+    let word = span(bytes, end + 1, next);
+    let goes_on = word
+        .iter()
+        .position(|&b| b == b'\\')
+        .is_some_and(|at| at > 0);
+    if goes_on { next } else { end }
+}
+
+/// Returns the end of `data:image/png;base64,…`.
+fn data_uri(bytes: &[u8], word: Word) -> Option<usize> {
+    if word.of(bytes) != b"data" {
+        return None;
+    }
+    let kind = run(bytes, word.end + 1, |b| is_word(b) || b"/+-.".contains(&b));
+    let rest = bytes.get(kind..)?;
+    rest.starts_with(b";base64,")
+        .then(|| run(bytes, kind + b";base64,".len(), secret::is_token_byte))
+}
+
+/// Returns the end of a URL whose host starts at `start`: brackets that open inside close inside.
+fn url_end(bytes: &[u8], start: usize) -> usize {
+    let mut open = 0_usize;
+    run(bytes, start, |b| {
+        match b {
+            b'(' | b'[' => open += 1,
+            b')' | b']' if open > 0 => open -= 1,
+            b')' | b']' | b'\'' | b'"' | b'<' | b'>' | b'}' | b',' | b';' => return false,
+            _ => {}
+        }
+        !is_blank(b)
+    })
 }
 
 /// Says whether a host's last label is the ending of a source file, whose number is a line.

@@ -106,6 +106,13 @@ impl Scan<'_> {
                 .iter()
                 .fold(0, |f, &b| f | class(b));
         }
+        // The dash of an arrow is no part of what it points from.
+        if at(self.bytes, end) == b'>' && end > self.i + 1 && at(self.bytes, end - 1) == b'-' {
+            end -= 1;
+            flags = span(self.bytes, self.i, end)
+                .iter()
+                .fold(0, |f, &b| f | class(b));
+        }
         Word {
             start: self.i,
             end,
