@@ -121,6 +121,12 @@ impl Scan<'_> {
             return self.mask(i + 5, Kind::Null);
         }
         if b == b'<'
+            && is_word(at(bytes, i.wrapping_sub(1)))
+            && let Some(end) = structure::session_user(bytes, i)
+        {
+            return self.mask(end, Kind::Session);
+        }
+        if b == b'<'
             && let Some(end) = structure::object(bytes, i)
         {
             return self.mask(end, Kind::Obj);

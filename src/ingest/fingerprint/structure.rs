@@ -155,16 +155,21 @@ pub(super) fn session(bytes: &[u8], start: usize) -> Option<usize> {
         return None;
     }
     let class = run(bytes, digits + 1, |b| is_word(b) || b == b'\\');
-    if class == digits + 1 || at(bytes, class) != b'<' {
+    if class == digits + 1 {
         return None;
     }
-    if !matches!(at(bytes, class + 1), b'+' | b'-') {
-        return None;
-    }
+    session_user(bytes, class)
+}
+
+/// Returns the end of the user and id of a session, `<+:4821:Any Name>sid` or `<anon>sid`, whose
+/// `<` stands at `start`.
+pub(super) fn session_user(bytes: &[u8], start: usize) -> Option<usize> {
+    let tail = bytes.get(start..)?.strip_prefix(b"<")?;
+    let signed = matches!(tail, [b'+' | b'-', b':', ..]);
+    let nobody = tail.starts_with(b"anon>") || tail.starts_with(b"none>");
     // 512: a name is at most 255 bytes long, an id at most 32.
-    let window = bytes.get(class..)?;
-    let close = window.iter().take(512).position(|&b| b == b'>')?;
-    Some(run(bytes, class + close + 1, |b| is_word(b) || b == b'-'))
+    let close = tail.iter().take(512).position(|&b| b == b'>')?;
+    (signed || nobody).then(|| run(bytes, start + close + 2, |b| is_word(b) || b == b'-'))
 }
 
 /// Returns the end of a `{placeholder}` whose brace stands at `start`.

@@ -100,13 +100,53 @@ fn id(channel: &str, text: &str, joined: &[(&str, &str)]) -> u128 {
 
 #[test]
 fn two_session_ids_are_one_signature() {
-    let a = "Session [30]MediaWiki\\Session\\CookieSessionProvider<+:4821:Any Name>0k5v2mq8c1r7j3t9h4b6n0g2s8d1f5a7: Bad data";
-    let b = "Session [30]MediaWiki\\Session\\CookieSessionProvider<-:77:Ива́н И>v9tbo2mq8c1r7j3t9h4b6n0g2s8d1f5a: Bad data";
-    assert_eq!(id("session", a, &[]), id("session", b, &[]));
+    let sessions = [
+        "[30]MediaWiki\\Session\\CookieSessionProvider<+:4821:Any Name>0k5v2mq8c1r7j3t9h4b6n0g2s8d1f5a7",
+        "[30]MediaWiki\\Session\\CookieSessionProvider<-:77:Ива́н И>v9tbo2mq8c1r7j3t9h4b6n0g2s8d1f5a",
+        "[30]MediaWiki\\Session\\CookieSessionProvider<anon>abcdefghijklmnopqrstuvabcdefghij",
+        "[50]MediaWiki\\Session\\BotPasswordSessionProvider<none>v9tbo2mq8c1r7j3t9h4b6n0g2s8d1f5a",
+        "[1]null<none>0k5v2mq8c1r7j3t9h4b6n0g2s8d1f5a7",
+    ];
+    for problem in SESSION_PROBLEMS {
+        let ids: Vec<u128> = sessions
+            .iter()
+            .map(|session| id("session", &format!("Session {session}: {problem}"), &[]))
+            .collect();
+        assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "{problem}");
+    }
     assert_eq!(
         id("x", "sid 0k5v2mq8c1r7j3t9h4b6n0g2s8d1f5a7", &[]),
         id("x", "sid abcdefghijklmnopqrstuvabcdefghij", &[])
     );
+}
+
+/// What `MediaWiki` says of a session, with its values filled in.
+const SESSION_PROBLEMS: [&str; 12] = [
+    "Bad data",
+    "Bad data structure",
+    "Bad metadata",
+    "Unknown provider, MediaWiki\\Session\\X",
+    "Metadata merge failed: no such key",
+    "User ID mismatch, 4821 !== 4822",
+    "User ID matched but name didn't (rename?), Any !== Other",
+    "Metadata has an anonymous user, but a non-anon user was provided",
+    "User token mismatch",
+    "Null provider and no metadata",
+    "Unverified user provided and no metadata to auth it",
+    "Hook aborted",
+];
+
+#[test]
+fn the_problems_of_sessions_stay_apart() {
+    let text =
+        |problem: &str| format!("Session [30]P<anon>0k5v2mq8c1r7j3t9h4b6n0g2s8d1f5a7: {problem}");
+    let mut ids: Vec<u128> = SESSION_PROBLEMS
+        .iter()
+        .map(|problem| id("session", &text(problem), &[]))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), SESSION_PROBLEMS.len());
 }
 
 #[test]
@@ -223,6 +263,25 @@ fn ids_are_frozen() {
         }),
         signature_id(&bare)
     );
+}
+
+/// The ids of whole messages, from text to number: what a release shows, the next one must show.
+#[test]
+fn ids_of_messages_are_frozen() {
+    let found: Vec<String> = include_str!("cases/ids.golden")
+        .lines()
+        .filter(|l| !l.starts_with("# "))
+        .map(|line| {
+            let (_, rest) = line.split_once('\t').unwrap();
+            let (channel, text) = rest.split_once('\t').unwrap();
+            format!("{:032x}\t{rest}", id(channel, text, &[]))
+        })
+        .collect();
+    let expected: Vec<&str> = include_str!("cases/ids.golden")
+        .lines()
+        .filter(|l| !l.starts_with("# "))
+        .collect();
+    assert_eq!(found, expected);
 }
 
 #[test]
