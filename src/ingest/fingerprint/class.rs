@@ -89,15 +89,30 @@ pub(super) fn class(byte: u8) -> Flags {
     TABLE[usize::from(byte)]
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Bytes that were looked at, so that a test can say how much work a text makes.
+    pub(super) static VISITED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(test)]
+fn visit(bytes: usize) {
+    VISITED.with(|visited| visited.set(visited.get() + bytes));
+}
+
 /// Returns the byte at `i`, or 0 behind the end.
 #[inline]
 pub(super) fn at(bytes: &[u8], i: usize) -> u8 {
+    #[cfg(test)]
+    visit(1);
     bytes.get(i).copied().unwrap_or(0)
 }
 
 /// Returns the bytes from `start` to `end`, empty when they do not exist.
 #[inline]
 pub(super) fn span(bytes: &[u8], start: usize, end: usize) -> &[u8] {
+    #[cfg(test)]
+    visit(end.saturating_sub(start).min(bytes.len()));
     bytes.get(start..end).unwrap_or_default()
 }
 
@@ -117,5 +132,7 @@ pub(super) fn is_word(byte: u8) -> bool {
 #[inline]
 pub(super) fn run(bytes: &[u8], start: usize, mut keep: impl FnMut(u8) -> bool) -> usize {
     let tail = bytes.get(start..).unwrap_or_default();
+    #[cfg(test)]
+    visit(tail.iter().position(|&b| !keep(b)).unwrap_or(tail.len()));
     start + tail.iter().position(|&b| !keep(b)).unwrap_or(tail.len())
 }

@@ -93,7 +93,7 @@ const NAMES: [(Kind, &str); 24] = [
 ];
 
 /// The longest mask, in bytes.
-const MASK_BYTES_MAX: usize = 9;
+pub(super) const MASK_BYTES_MAX: usize = 9;
 
 impl Kind {
     /// Returns the mask that people see for this kind.
@@ -106,7 +106,7 @@ impl Kind {
 
     /// Returns the kind of the mask that `text` starts with, and the mask's length.
     pub(super) fn at_start(text: &[u8]) -> Option<(Self, usize)> {
-        let close = text.iter().take(MASK_BYTES_MAX).position(|&b| b == b'>')?;
+        let close = text.iter().position(|&b| b == b'>')?;
         let mask = text.get(..=close)?;
         let (kind, name) = NAMES.iter().find(|(_, name)| name.as_bytes() == mask)?;
         Some((*kind, name.len()))

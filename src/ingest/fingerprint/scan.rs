@@ -4,7 +4,7 @@
 //! decide by the type of a value: whatever is masked in one form is masked in the other.
 
 use super::class::{STOP, at, class, is_blank, is_word, run, span};
-use super::kind::Kind;
+use super::kind::{Kind, MASK_BYTES_MAX};
 use super::piece::Pieces;
 use super::size;
 use super::structure::{self, Fuel};
@@ -113,7 +113,8 @@ impl Scan<'_> {
     fn angle(&mut self, b: u8) {
         let (bytes, i) = (self.bytes, self.i);
         if b == b'<'
-            && let Some((kind, len)) = Kind::at_start(span(bytes, i, bytes.len()))
+            && let Some((kind, len)) =
+                Kind::at_start(span(bytes, i, bytes.len().min(i + MASK_BYTES_MAX)))
         {
             return self.mask(i + len, kind);
         }

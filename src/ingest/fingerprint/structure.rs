@@ -168,8 +168,12 @@ pub(super) fn session_user(bytes: &[u8], start: usize) -> Option<usize> {
     let signed = matches!(tail, [b'+' | b'-', b':', ..]);
     let nobody = tail.starts_with(b"anon>") || tail.starts_with(b"none>");
     // 512: a name is at most 255 bytes long, an id at most 32.
-    let close = tail.iter().take(512).position(|&b| b == b'>')?;
-    (signed || nobody).then(|| run(bytes, start + close + 2, |b| is_word(b) || b == b'-'))
+    let close = tail
+        .iter()
+        .take(512)
+        .position(|&b| matches!(b, b'<' | b'>'))?;
+    (at(tail, close) == b'>' && (signed || nobody))
+        .then(|| run(bytes, start + close + 2, |b| is_word(b) || b == b'-'))
 }
 
 /// Returns the end of a `{placeholder}` whose brace stands at `start`.

@@ -60,6 +60,57 @@ proptest! {
     }
 }
 
+/// Returns how many bytes were looked at to mask a text.
+fn work(masker: &mut Masker, text: &str) -> usize {
+    super::class::VISITED.with(|visited| visited.set(0));
+    masker.canonical(text);
+    super::class::VISITED.with(std::cell::Cell::get)
+}
+
+/// Repeats a text up to a length.
+fn filled(part: &str, bytes: usize) -> String {
+    let mut text = part.repeat(bytes / part.len() + 1);
+    text.truncate(text.floor_char_boundary(bytes));
+    text
+}
+
+#[test]
+fn twice_the_text_is_at_most_twice_the_work() {
+    // 3,000 and 6,000: below the limits of what is looked at and of a template.
+    const HALF: usize = 3_000;
+    // 6 rounds of at most 250 looks at a byte: a bracket may open a window of 512 bytes, and the
+    // shortest one that does is five bytes long.
+    const LOOKS_MAX: usize = 1_500;
+    let mut masker = Masker::new();
+    let mut texts: Vec<String> = PARTS.iter().map(|part| (*part).to_owned()).collect();
+    for pair in PARTS.windows(2) {
+        texts.push(pair.concat());
+    }
+    texts.extend(
+        [
+            "[1]A<+:",
+            "k=\"",
+            "{\"a\":",
+            "['",
+            "a:b:",
+            "\u{416} A ",
+            "(1 ",
+            "&{[",
+            "<a at 0x",
+        ]
+        .map(str::to_owned),
+    );
+    for part in texts {
+        let once = work(&mut masker, &filled(&part, HALF));
+        let twice = work(&mut masker, &filled(&part, 2 * HALF));
+        assert!(twice < LOOKS_MAX * 2 * HALF, "{part:?}: {twice} looks");
+        assert!(
+            twice <= 3 * once + 10_000,
+            "{part:?}: {once}, then {twice} looks"
+        );
+    }
+}
+
 /// Each message of the table has the template that stands beside it.
 #[test]
 fn every_case_of_the_table_has_its_template() {

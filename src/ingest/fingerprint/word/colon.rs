@@ -221,13 +221,20 @@ fn data_uri(bytes: &[u8], word: Word) -> Option<usize> {
         .then(|| run(bytes, kind + b";base64,".len(), secret::is_token_byte))
 }
 
-/// Returns the end of a URL whose host starts at `start`: brackets that open inside close inside.
+/// Returns the end of a URL whose host starts at `start`: a parenthesis that opens inside closes
+/// inside, and so does the bracket around an IPv6 address.
 fn url_end(bytes: &[u8], start: usize) -> usize {
     let mut open = 0_usize;
-    run(bytes, start, |b| {
+    let address = if at(bytes, start) == b'[' {
+        let close = run(bytes, start + 1, |b| b.is_ascii_hexdigit() || b == b':');
+        close + usize::from(at(bytes, close) == b']')
+    } else {
+        start
+    };
+    run(bytes, address, |b| {
         match b {
-            b'(' | b'[' => open += 1,
-            b')' | b']' if open > 0 => open -= 1,
+            b'(' => open += 1,
+            b')' if open > 0 => open -= 1,
             b')' | b']' | b'\'' | b'"' | b'<' | b'>' | b'}' | b',' | b';' => return false,
             _ => {}
         }

@@ -90,21 +90,16 @@ impl Scan<'_> {
             if class & STOP != 0 {
                 break;
             }
+            // Three dots end a word wherever they stand, and are one by themselves.
+            if b == b'.' && span(self.bytes, end + 1, end + 3) == b".." {
+                if end == self.i {
+                    end = run(self.bytes, end, |b| b == b'.');
+                    flags = DOT;
+                }
+                break;
+            }
             flags |= class;
             end += 1;
-        }
-        if flags & DOT != 0
-            && let Some(dots) = span(self.bytes, self.i, end)
-                .windows(3)
-                .position(|w| w == b"...")
-        {
-            end = self.i + dots.max(1);
-            if dots == 0 {
-                end = run(self.bytes, self.i, |b| b == b'.');
-            }
-            flags = span(self.bytes, self.i, end)
-                .iter()
-                .fold(0, |f, &b| f | class(b));
         }
         // The dash of an arrow is no part of what it points from.
         if at(self.bytes, end) == b'>' && end > self.i + 1 && at(self.bytes, end - 1) == b'-' {
