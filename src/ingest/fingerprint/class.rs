@@ -128,6 +128,30 @@ pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128
 }
 
+/// Returns the end of the ASCII letters from `start`, eight bytes at a time.
+#[inline]
+pub(super) fn letters(bytes: &[u8], start: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH_BITS: u64 = 0x80 * ONES;
+    let mut end = start;
+    while let Some(chunk) = bytes.get(end..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        // In each byte the high bit says whether its lower-case form lies from `a` to `z`.
+        let lower = (word | (0x20 * ONES)) & !HIGH_BITS;
+        let from_a = lower + (0x80 - b'a' as u64) * ONES;
+        let behind_z = lower + (0x80 - b'z' as u64 - 1) * ONES;
+        let other = !(from_a & !behind_z & !word) & HIGH_BITS;
+        if other != 0 {
+            return end + other.trailing_zeros() as usize / 8;
+        }
+        end += 8;
+    }
+    while at(bytes, end).is_ascii_alphabetic() {
+        end += 1;
+    }
+    end
+}
+
 /// Returns the end of the run from `start` of bytes that `keep` accepts.
 #[inline]
 pub(super) fn run(bytes: &[u8], start: usize, mut keep: impl FnMut(u8) -> bool) -> usize {

@@ -79,7 +79,7 @@ impl Masker {
     fn settled(&self, text: &str) -> bool {
         !self.pieces.full
             && !self.pieces.unsettled
-            && (text.is_ascii() || !self.minority_script(text))
+            && (!self.pieces.foreign || !self.minority_script(text))
     }
 
     /// Writes what the next round starts from.

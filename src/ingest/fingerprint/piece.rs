@@ -28,6 +28,8 @@ pub(super) struct Pieces {
     pub(super) full: bool,
     /// Another scan of the result may find more.
     pub(super) unsettled: bool,
+    /// A word holds a byte that is not ASCII.
+    pub(super) foreign: bool,
 }
 
 /// Bytes that may stand between two masks of one value.
@@ -57,6 +59,7 @@ impl Pieces {
         self.size_max = size_max;
         self.full = false;
         self.unsettled = false;
+        self.foreign = false;
     }
 
     fn push(&mut self, piece: Piece) {

@@ -8,6 +8,7 @@ use super::kind::{Kind, MASK_BYTES_MAX};
 use super::piece::Pieces;
 use super::size;
 use super::structure::{self, Fuel};
+use super::word::notable::prose;
 
 /// What the words just before say about the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +43,9 @@ impl Scan<'_> {
     pub(super) fn run(mut self) {
         let bytes = self.bytes;
         while self.i < bytes.len() && !self.out.full {
+            if self.expect == Expect::Nothing {
+                self.i = prose(bytes, self.i);
+            }
             let b = at(bytes, self.i);
             if class(b) & STOP == 0 {
                 self.word();
@@ -55,7 +59,7 @@ impl Scan<'_> {
                 self.mark(b);
             }
         }
-        self.out.finish(self.i);
+        self.out.finish(self.i.min(bytes.len()));
     }
 
     /// Masks the bytes up to `end`, with the unit that follows, and goes on behind them.
@@ -91,6 +95,10 @@ impl Scan<'_> {
             b'<' | b'>' => self.angle(b),
             b'{' => self.brace(glued),
             b'[' => self.bracket(glued),
+            b']' => {
+                self.bracket_open = false;
+                self.skip(1);
+            }
             b'(' if i > 0 && is_blank(at(bytes, i - 1)) => {
                 let close = run(bytes, i + 1, is_blank);
                 self.skip(1);

@@ -5,10 +5,11 @@
 
 mod colon;
 mod equals;
+pub(super) mod notable;
 mod place;
 
 use super::class::{
-    DIGIT, DOT, Flags, LOWER, NON_HEX, STOP, UPPER, at, class, is_blank, is_word, run, span,
+    DIGIT, DOT, Flags, HIGH, LOWER, NON_HEX, STOP, UPPER, at, class, is_blank, is_word, run, span,
 };
 use super::kind::Kind;
 use super::scan::{Expect, Scan};
@@ -84,22 +85,20 @@ fn text(bytes: &[u8]) -> &str {
 impl Scan<'_> {
     fn read_word(&self) -> Word {
         let mut flags = 0;
-        let mut end = self.i;
-        while let Some(&b) = self.bytes.get(end) {
+        let tail = self.bytes.get(self.i..).unwrap_or_default();
+        let mut end = self.bytes.len();
+        for (n, &b) in tail.iter().enumerate() {
             let class = class(b);
-            if class & STOP != 0 {
-                break;
-            }
             // Three dots end a word wherever they stand, and are one by themselves.
-            if b == b'.' && span(self.bytes, end + 1, end + 3) == b".." {
-                if end == self.i {
-                    end = run(self.bytes, end, |b| b == b'.');
-                    flags = DOT;
-                }
+            if class & (STOP | DOT) != 0 && (class == STOP || span(tail, n + 1, n + 3) == b"..") {
+                end = self.i + n;
                 break;
             }
             flags |= class;
-            end += 1;
+        }
+        if end == self.i {
+            end = run(self.bytes, end, |b| b == b'.');
+            flags = DOT;
         }
         // The dash of an arrow is no part of what it points from.
         if at(self.bytes, end) == b'>' && end > self.i + 1 && at(self.bytes, end - 1) == b'-' {
@@ -125,6 +124,10 @@ impl Scan<'_> {
         }
         let word = self.read_word();
         let next = at(self.bytes, word.end);
+        self.out.foreign |= word.has(HIGH);
+        if word.only(DIGIT | DOT) && next != b':' && next != b'=' {
+            return self.number(word);
+        }
         let plain = word.only(LOWER | UPPER | NON_HEX);
         if plain && next != b':' && next != b'=' {
             return self.plain(word);
@@ -228,6 +231,19 @@ impl Scan<'_> {
         mark == Some(&b':')
     }
 
+    /// Takes a word of digits and dots alone.
+    fn number(&mut self, word: Word) {
+        let name = self.expect == Expect::Name;
+        if !word.has(DIGIT) {
+            return self.keep(word);
+        }
+        let day = word.end - word.start <= 2 && word.only(DIGIT) && !name;
+        match day.then(|| date::from_day(self.bytes, word.start, word.end)) {
+            Some(Some(end)) => self.mask(end, Kind::Time),
+            _ => self.mask_word(word, if name { Kind::Name } else { Kind::Auto }),
+        }
+    }
+
     /// Takes what is left: a word with digits or with marks inside.
     fn value(&mut self, word: Word) {
         let bytes = word.of(self.bytes);
@@ -328,7 +344,13 @@ fn trailing_dots(bytes: &[u8]) -> usize {
 
 fn is_standard(word: &[u8]) -> bool {
     let core = span(word, 0, word.len() - trailing_dots(word));
+    // Most identifiers begin otherwise or are longer.
+    let first = at(core, 0).to_ascii_lowercase();
     core.len() <= 10
+        && matches!(
+            first,
+            b'b' | b'g'..=b'i' | b'l' | b'm' | b'o' | b's' | b'u' | b'x'
+        )
         && STANDARDS
             .iter()
             .any(|s| s.as_bytes().eq_ignore_ascii_case(core))

@@ -134,7 +134,8 @@ impl Scan<'_> {
             return false;
         };
         let last = span(name, dot + 1, name.len());
-        dot > 0
+        at(last, 0).is_ascii_alphabetic()
+            && dot > 0
             && at(name, 0) != b'.'
             && word.only(LOWER | UPPER | NON_HEX | DIGIT | DOT | DASH | UNDERSCORE)
             && is_domain(last)
