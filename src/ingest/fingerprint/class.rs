@@ -133,13 +133,15 @@ pub(super) fn is_word(byte: u8) -> bool {
 pub(super) fn letters(bytes: &[u8], start: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH_BITS: u64 = 0x80 * ONES;
+    // What added to `a` gives the high bit; 26 less for what follows `z`.
+    const FROM_A: u64 = 0x80 - 0x61;
     let mut end = start;
     while let Some(chunk) = bytes.get(end..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*chunk);
         // In each byte the high bit says whether its lower-case form lies from `a` to `z`.
         let lower = (word | (0x20 * ONES)) & !HIGH_BITS;
-        let from_a = lower + (0x80 - b'a' as u64) * ONES;
-        let behind_z = lower + (0x80 - b'z' as u64 - 1) * ONES;
+        let from_a = lower + FROM_A * ONES;
+        let behind_z = lower + (FROM_A - 26) * ONES;
         let other = !(from_a & !behind_z & !word) & HIGH_BITS;
         if other != 0 {
             return end + other.trailing_zeros() as usize / 8;

@@ -18,6 +18,10 @@ struct Piece {
 
 /// The pieces of one scanned text, reused from call to call.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one text"
+)]
 pub(super) struct Pieces {
     list: Vec<Piece>,
     literal_from: usize,

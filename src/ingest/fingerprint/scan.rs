@@ -187,15 +187,13 @@ impl Scan<'_> {
         if !glued && let Some(end) = structure::placeholder(bytes, i) {
             return self.mask(end, Kind::Placeholder);
         }
-        match structure::map(bytes, i, &mut self.fuel) {
-            Some(end) => self.mask(end, Kind::Map),
-            None => {
-                // Where its quotes hold what becomes a mask, it may be a map yet.
-                let first = at(bytes, run(bytes, i + 1, is_blank));
-                self.out.unsettled |= matches!(first, b'"' | b'\'');
-                self.skip(1);
-            }
+        if let Some(end) = structure::map(bytes, i, &mut self.fuel) {
+            return self.mask(end, Kind::Map);
         }
+        // Where its quotes hold what becomes a mask, it may be a map yet.
+        let first = at(bytes, run(bytes, i + 1, is_blank));
+        self.out.unsettled |= matches!(first, b'"' | b'\'');
+        self.skip(1);
     }
 
     /// Says whether a word can begin here.

@@ -87,6 +87,10 @@ pub fn file_key(file: &str) -> String {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about what was read"
+)]
 struct Reader<'a> {
     /// In order of the text.
     causes: Vec<Cause<'a>>,
@@ -265,12 +269,11 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(mut self) -> Trace<'a> {
-        if self.reversed {
-            if let Some(last) = self.causes.last_mut()
-                && last.class.is_none()
-            {
-                last.frames.reverse();
-            }
+        if self.reversed
+            && let Some(last) = self.causes.last_mut()
+            && last.class.is_none()
+        {
+            last.frames.reverse();
         }
         if (self.reversed && !self.group) || self.root_first {
             self.causes.reverse();

@@ -164,11 +164,8 @@ mod tests {
     #[test]
     fn every_word_that_is_looked_for_is_notable() {
         for word in WORDS {
-            let mut capital = word.to_owned();
-            capital[..1].make_ascii_uppercase();
-            for form in [word.to_owned(), capital, word.to_ascii_uppercase()] {
-                assert!(may_be(form.as_bytes()), "{form}");
-            }
+            assert!(may_be(word.as_bytes()), "{word}");
+            assert!(may_be(word.to_ascii_uppercase().as_bytes()), "{word}");
         }
         assert!(DAYS.iter().all(|word| may_be(word.as_bytes())));
         for word in [
@@ -195,7 +192,7 @@ mod tests {
             ("en.wikipedia.org", "en.wikipedia.org"),
             ("(a)", "(a)"),
         ] {
-            assert_eq!(&text[prose(text.as_bytes(), 0)..], rest, "{text}");
+            assert_eq!(text.get(prose(text.as_bytes(), 0)..), Some(rest), "{text}");
         }
     }
 
