@@ -98,6 +98,10 @@ fn two_plain_words_are_two_signatures() {
             "Deleted the block of the peer",
         ],
         ["screen is on for display", "screen is off for display"],
+        [
+            "onReceive action: android.intent.action.SCREEN_ON",
+            "onReceive action: android.intent.action.SCREEN_OFF",
+        ],
     ] {
         assert!(!together(&learned(&[&pair]).0, &pair), "{pair:?}");
     }

@@ -268,8 +268,7 @@ impl Info {
             blank: trimmed.len() < text.len(),
             word: letters > 0 && (last.is_alphanumeric() || "$@#".contains(last)),
             weight: by_shape(trimmed, alphabetic),
-            capitals: trimmed.starts_with(|c: char| c.is_ascii_uppercase())
-                && trimmed.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'),
+            capitals: is_capitals(trimmed),
             single: count == 1,
             first: if alphabetic || marks < 2 {
                 FIRST
@@ -285,8 +284,21 @@ impl Info {
     }
 }
 
+/// Says whether a word is a constant of the code: capitals and underscores alone.
+fn is_capitals(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+}
+
 fn by_shape(text: &str, alphabetic: bool) -> Weight {
     if !alphabetic {
+        // `intent.action.SCREEN_ON`: the constant behind the last dot is what it says.
+        if text
+            .rsplit_once('.')
+            .is_some_and(|(_, last)| is_capitals(last))
+        {
+            return CAPITALS;
+        }
         let hyphens = text.bytes().filter(|&b| b == b'-').count();
         let other = text.contains(['.', '_', '/', '@', '#', '$']);
         return if hyphens == 1 && !other {
