@@ -87,9 +87,13 @@ pub struct KafkaSource {
     /// Where to begin with a partition that has no stored position.
     #[serde(default)]
     pub start: Start,
-    /// Topic to which undecodable records are copied.
+    /// Topic to which undecodable records are copied, at least once each.
     #[serde(default)]
     pub deadletter_topic: Option<String>,
+    /// Whether secrets are removed from those copies; then they cannot be sent again as they were.
+    // No: RELIABILITY.md §3, "undecodable", wants the raw bytes, for sending them again.
+    #[serde(default)]
+    pub deadletter_redacted: bool,
     /// Any property of librdkafka, such as `security.protocol`, `sasl.username` or `ssl.ca.location`.
     #[serde(default, serialize_with = "without_secrets")]
     pub properties: BTreeMap<String, String>,

@@ -170,6 +170,7 @@ impl Stage2 {
                 self.board
                     .partitions(&source, &partitions, &self.watermarks, now);
             }
+            Delivery::Letters { delivered, lost } => self.metrics.add_letters(delivered, lost),
             Delivery::Ended { source } => {
                 self.watermarks.ended(&source);
                 self.sources.retain(|it| *it != source);

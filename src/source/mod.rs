@@ -60,6 +60,13 @@ pub enum Delivery {
         /// Answered after the counts are stored.
         stored: Option<oneshot::Sender<()>>,
     },
+    /// What became of the copies of undecodable records; sent before the counts of those records.
+    Letters {
+        /// Copies that the dead-letter topic took.
+        delivered: u64,
+        /// Copies that were given up.
+        lost: u64,
+    },
     /// The source is read to its end and will bring no more.
     Ended {
         /// Name of the source.

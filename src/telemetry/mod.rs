@@ -56,6 +56,7 @@ pub struct Metrics {
     event_bytes: IntCounterVec,
     errors: IntCounterVec,
     rejected: IntCounterVec,
+    letters: IntCounterVec,
     partition_records: IntCounterVec,
     new_signatures: IntCounterVec,
     deploys: IntCounterVec,
@@ -107,6 +108,11 @@ impl Metrics {
                 "Records not counted, by reason.",
                 &["reason", "intentional"],
             )?,
+            letters: counter(
+                "dead_letters_total",
+                "Copies of undecodable records for the dead-letter topic, by what became of them.",
+                &["outcome"],
+            )?,
             partition_records: counter(
                 "partition_records_total",
                 "Records by source partition; read = counted + capped + rejected.",
@@ -149,6 +155,7 @@ impl Metrics {
             self.rejected
                 .with_label_values(&[reason.name(), intentional]);
         }
+        self.add_letters(0, 0);
         Ok(())
     }
 
@@ -234,6 +241,13 @@ impl Metrics {
             self.partition_records
                 .with_label_values(&[topic, partition, outcome])
                 .inc_by(n);
+        }
+    }
+
+    /// Counts copies of undecodable records.
+    pub fn add_letters(&self, delivered: u64, lost: u64) {
+        for (outcome, n) in [("delivered", delivered), ("lost", lost)] {
+            self.letters.with_label_values(&[outcome]).inc_by(n);
         }
     }
 

@@ -20,6 +20,8 @@ mod decode;
 #[cfg(test)]
 mod exact;
 #[cfg(test)]
+mod letters;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod peers;
