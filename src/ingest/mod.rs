@@ -142,7 +142,7 @@ impl Ingest {
             return;
         };
         partition.start_record(record);
-        partition.reject(Rejection::InternalError, record);
+        partition.quarantine(record);
     }
 
     /// Works on one record; tells why, if it could not be decoded.

@@ -15,11 +15,11 @@ use crate::config::{SourceConfig, SourceKind};
 use crate::detect::Position;
 use crate::ingest::Ingest;
 use crate::ingest::decode::Dialect;
-use crate::source::Outlet;
 use crate::source::file::{FileOptions, FileReader};
 use crate::source::http;
 #[cfg(feature = "kafka")]
 use crate::source::kafka::{KafkaOptions, KafkaReader, StoredPositions};
+use crate::source::{Careful, Outlet};
 
 /// What the sources need to be talked to.
 pub(super) struct Started {
@@ -69,6 +69,9 @@ fn source_work(
     let ingest = Ingest::new(Arc::clone(&options.rules), dialect, options.clock);
     let commit_interval_ms = options.config.limits.commit_interval_ms;
     let positions = positions.to_vec();
+    let noted = options.config.data_dir.join("attempts");
+    let careful = Careful::start(&noted, &source.name, &positions);
+    let work = (ingest, careful);
     match &source.kind {
         #[cfg(feature = "kafka")]
         SourceKind::Kafka(kafka) => {
@@ -85,7 +88,7 @@ fn source_work(
                     clock: clock::now,
                     finite: options.finite.clone(),
                 },
-                ingest,
+                work,
                 positions,
                 stored,
             )?;
@@ -107,7 +110,7 @@ fn source_work(
                 commit_interval_ms,
                 clock: clock::now,
             };
-            let reader = FileReader::new(file, ingest, positions);
+            let reader = FileReader::new(file, work, positions);
             Ok(Box::new(move |outlet, stop| {
                 report(&reader.run(outlet, stop));
             }))
@@ -115,7 +118,7 @@ fn source_work(
         SourceKind::Http(_) => {
             let (requests, posts) = ingest_bridge();
             started.ingest = Some(requests);
-            let reader = http::HttpReader::new(source.name.clone(), ingest, &positions, clock::now);
+            let reader = http::HttpReader::new(source.name.clone(), work, &positions, clock::now);
             Ok(Box::new(move |outlet, stop| {
                 report(&reader.run(posts, outlet, stop));
             }))

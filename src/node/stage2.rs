@@ -171,6 +171,7 @@ impl Stage2 {
                     .partitions(&source, &partitions, &self.watermarks, now);
             }
             Delivery::Letters { delivered, lost } => self.metrics.add_letters(delivered, lost),
+            Delivery::SteppedOver { places } => self.board.stepped_over(places),
             Delivery::Ended { source } => {
                 self.watermarks.ended(&source);
                 self.sources.retain(|it| *it != source);

@@ -13,7 +13,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::lines::read_line;
-use super::{BYTES_MAX, Delivery, Outlet, OutletClosed, PartitionStatus, ROWS_MAX, WallClock};
+use super::{
+    BYTES_MAX, Careful, Delivery, Outlet, OutletClosed, PartitionStatus, ROWS_MAX, WallClock,
+};
 use crate::config::FileSource;
 use crate::detect::Position;
 use crate::ingest::{Ingest, PartitionIndex, Resume};
@@ -45,6 +47,7 @@ pub struct FileOptions {
 pub struct FileReader {
     options: FileOptions,
     ingest: Ingest,
+    careful: Careful,
     positions: Vec<Position>,
     open: Vec<OpenFile>,
     bytes: u64,
@@ -73,7 +76,11 @@ struct OpenFile {
 
 impl FileReader {
     /// Makes the reader.
-    pub fn new(options: FileOptions, ingest: Ingest, positions: Vec<Position>) -> Self {
+    pub fn new(
+        options: FileOptions,
+        (ingest, careful): (Ingest, Careful),
+        positions: Vec<Position>,
+    ) -> Self {
         let positions = positions
             .into_iter()
             .filter(|it| it.source == options.name)
@@ -81,6 +88,7 @@ impl FileReader {
         Self {
             options,
             ingest,
+            careful,
             positions,
             open: Vec::new(),
             bytes: 0,
@@ -91,6 +99,12 @@ impl FileReader {
 
     /// Reads until the end, or until told to stop.
     pub fn run(mut self, outlet: &Outlet, stop: &CancellationToken) -> Result<(), OutletClosed> {
+        let end = self.read(outlet, stop);
+        self.careful.finish();
+        end
+    }
+
+    fn read(&mut self, outlet: &Outlet, stop: &CancellationToken) -> Result<(), OutletClosed> {
         let mut buffer = Vec::new();
         while !stop.is_cancelled() {
             let now = (self.options.clock)();
@@ -269,7 +283,8 @@ impl FileReader {
                 // A blank line holds no record; the position moves over it.
                 self.ingest.step_over(file.index, line.next);
             } else {
-                self.ingest.record(file.index, &record);
+                let place = (file.index, file.identity.as_str(), 0);
+                self.careful.work(&mut self.ingest, place, &record);
             }
             if self.bytes >= BYTES_MAX || self.ingest.rows() >= ROWS_MAX {
                 self.hand_over(outlet)?;
@@ -282,6 +297,12 @@ impl FileReader {
         let interval = i64::try_from(self.options.commit_interval_ms).unwrap_or(1000);
         self.cut_at = (self.options.clock)().plus_millis(interval);
         self.bytes = 0;
+        let places = self.careful.cut();
+        if !places.is_empty() {
+            outlet
+                .blocking_send(Delivery::SteppedOver { places })
+                .map_err(|_| OutletClosed)?;
+        }
         let batches = self.ingest.cut();
         let partitions = self
             .open

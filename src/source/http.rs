@@ -8,13 +8,16 @@ use std::collections::VecDeque;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Delivery, Outlet, OutletClosed, PartitionStatus, WallClock};
+use super::{Careful, Delivery, Outlet, OutletClosed, PartitionStatus, WallClock};
 use crate::detect::Position;
 use crate::ingest::{Ingest, PartitionIndex, Resume};
 use crate::model::{EventTime, RawRecord, Totals};
 
 /// Idempotency keys that are remembered.
 const KEYS_MAX: usize = 10_000;
+
+/// Stands in for a topic.
+const TOPIC: &str = "http";
 
 /// One post.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub struct Receipt {
 pub struct HttpReader {
     name: String,
     ingest: Ingest,
+    careful: Careful,
     index: PartitionIndex,
     next: u64,
     keys: VecDeque<(String, Totals)>,
@@ -49,7 +53,12 @@ pub struct HttpReader {
 
 impl HttpReader {
     /// Makes the reader.
-    pub fn new(name: String, mut ingest: Ingest, positions: &[Position], clock: WallClock) -> Self {
+    pub fn new(
+        name: String,
+        (mut ingest, careful): (Ingest, Careful),
+        positions: &[Position],
+        clock: WallClock,
+    ) -> Self {
         let resume =
             positions
                 .iter()
@@ -59,10 +68,11 @@ impl HttpReader {
                     watermark: it.watermark,
                     limiter: it.limiter.clone(),
                 });
-        let index = ingest.open(&name, "http", 0, &resume);
+        let index = ingest.open(&name, TOPIC, 0, &resume);
         Self {
             name,
             ingest,
+            careful,
             index,
             next: resume.next,
             keys: VecDeque::new(),
@@ -73,6 +83,17 @@ impl HttpReader {
     /// Takes posts until told to stop.
     pub fn run(
         mut self,
+        posts: mpsc::Receiver<Post>,
+        outlet: &Outlet,
+        stop: &CancellationToken,
+    ) -> Result<(), OutletClosed> {
+        let end = self.read(posts, outlet, stop);
+        self.careful.finish();
+        end
+    }
+
+    fn read(
+        &mut self,
         mut posts: mpsc::Receiver<Post>,
         outlet: &Outlet,
         stop: &CancellationToken,
@@ -112,15 +133,14 @@ impl HttpReader {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if !line.is_empty() {
                 let (offset, next_offset) = (self.next, self.next + 1);
-                self.ingest.record(
-                    self.index,
-                    &RawRecord {
-                        offset,
-                        next_offset,
-                        payload: Some(line),
-                        arrived,
-                    },
-                );
+                let record = RawRecord {
+                    offset,
+                    next_offset,
+                    payload: Some(line),
+                    arrived,
+                };
+                let place = (self.index, TOPIC, 0);
+                self.careful.work(&mut self.ingest, place, &record);
                 self.next = next_offset;
             }
         }
@@ -146,7 +166,7 @@ impl HttpReader {
         outlet: &Outlet,
     ) -> Result<Totals, OutletClosed> {
         let status = PartitionStatus {
-            topic: "http".to_owned(),
+            topic: TOPIC.to_owned(),
             partition: 0,
             next: self.next,
             end: Some(self.next),
@@ -154,6 +174,12 @@ impl HttpReader {
             last_arrived,
             stopped: None,
         };
+        let places = self.careful.cut();
+        if !places.is_empty() {
+            outlet
+                .blocking_send(Delivery::SteppedOver { places })
+                .map_err(|_| OutletClosed)?;
+        }
         let batches = self.ingest.cut();
         let mut totals = Totals::default();
         for batch in &batches {

@@ -4,6 +4,7 @@
 //! a bounded queue; when the queue is full it simply reads no further, so nothing is ever dropped here.
 //! It must never decide by itself that a record is unimportant.
 
+mod careful;
 pub mod file;
 pub mod http;
 #[cfg(feature = "kafka")]
@@ -13,6 +14,8 @@ mod lines;
 pub mod sample;
 
 use tokio::sync::{mpsc, oneshot};
+
+pub use self::careful::Careful;
 
 use crate::model::{CountBatch, EventTime};
 
@@ -66,6 +69,11 @@ pub enum Delivery {
         delivered: u64,
         /// Copies that were given up.
         lost: u64,
+    },
+    /// Records that stopped the process before were stepped over.
+    SteppedOver {
+        /// Their places, for people.
+        places: Vec<String>,
     },
     /// The source is read to its end and will bring no more.
     Ended {

@@ -248,6 +248,11 @@ fn status_families(status: &Status, out: &mut Families) {
         vec![gauge(&build, 1.0)],
     );
     partition_families(status, out);
+    out.gauges(
+        "records_stepped_over",
+        "Records that stopped the process before and were stepped over since this start.",
+        vec![gauge(&[], float(status.stepped_over_total))],
+    );
     let store = &status.store;
     out.gauges(
         "store_size_bytes",

@@ -122,6 +122,10 @@ pub struct Status {
     pub targets: Vec<TargetStatus>,
     /// Channels whose cap is engaged now, sorted.
     pub channels_capped: Vec<String>,
+    /// Places of records that stopped the process before and were stepped over since this start; the first few.
+    pub stepped_over: Vec<String>,
+    /// How many there were.
+    pub stepped_over_total: u64,
     /// Whether it listens beyond loopback without authentication.
     pub insecure: bool,
 }
@@ -215,6 +219,12 @@ impl Status {
             let names = names.join(", ");
             degraded(format!(
                 "over the cap, counted without detail: {names}{more}"
+            ));
+        }
+        if let Some(first) = self.stepped_over.first() {
+            degraded(format!(
+                "{} records stopped the process and were stepped over, the first is {first}",
+                self.stepped_over_total
             ));
         }
         for target in self.targets.iter().filter(|it| !it.problem.is_empty()) {

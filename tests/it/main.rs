@@ -18,6 +18,8 @@ mod counting;
 #[cfg(test)]
 mod decode;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod exact;
 #[cfg(test)]
 mod letters;

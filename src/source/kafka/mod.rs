@@ -22,7 +22,8 @@ pub use self::client::KafkaSourceError;
 use self::client::{Context, Told, client_config};
 use self::letters::{Letters, Outcome};
 use super::{
-    BYTES_MAX, Delivery, Finite, Outlet, OutletClosed, PartitionStatus, ROWS_MAX, WallClock,
+    BYTES_MAX, Careful, Delivery, Finite, Outlet, OutletClosed, PartitionStatus, ROWS_MAX,
+    WallClock,
 };
 use crate::config::KafkaSource;
 use crate::detect::Position;
@@ -80,6 +81,7 @@ pub struct KafkaReader {
     options: KafkaOptions,
     consumer: BaseConsumer<Context>,
     letters: Option<Letters>,
+    careful: Careful,
     told: Arc<Mutex<Told>>,
     patterns: Vec<Pattern>,
     ingest: Ingest,
@@ -114,7 +116,7 @@ impl KafkaReader {
     /// Makes the reader; does not talk to the broker yet.
     pub fn new(
         options: KafkaOptions,
-        ingest: Ingest,
+        (ingest, careful): (Ingest, Careful),
         positions: Vec<Position>,
         stored: StoredPositions,
     ) -> Result<Self, KafkaSourceError> {
@@ -154,6 +156,7 @@ impl KafkaReader {
         Ok(Self {
             consumer,
             letters,
+            careful,
             told,
             patterns,
             ingest,
@@ -172,6 +175,12 @@ impl KafkaReader {
 
     /// Reads until told to stop. What was read but not handed over is read again at the next start.
     pub fn run(mut self, outlet: &Outlet, stop: &CancellationToken) -> Result<(), OutletClosed> {
+        let end = self.read(outlet, stop);
+        self.careful.finish();
+        end
+    }
+
+    fn read(&mut self, outlet: &Outlet, stop: &CancellationToken) -> Result<(), OutletClosed> {
         while !stop.is_cancelled() {
             let now = (self.options.clock)();
             if now >= self.refresh_at {
@@ -249,7 +258,8 @@ impl KafkaReader {
                             .read_bytes
                             .fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
                     }
-                    let rejected = self.ingest.record(open.index, &record);
+                    let place = (open.index, open.topic.as_str(), open.partition);
+                    let rejected = self.careful.work(&mut self.ingest, place, &record);
                     if let (Some(reason), Some(letters)) = (rejected, &mut self.letters) {
                         letters.bury(&message, reason.name());
                     }
@@ -299,6 +309,12 @@ impl KafkaReader {
         if let Some(Outcome { delivered, lost }) = self.letters.as_mut().and_then(Letters::settle) {
             outlet
                 .blocking_send(Delivery::Letters { delivered, lost })
+                .map_err(|_| OutletClosed)?;
+        }
+        let places = self.careful.cut();
+        if !places.is_empty() {
+            outlet
+                .blocking_send(Delivery::SteppedOver { places })
                 .map_err(|_| OutletClosed)?;
         }
         let batches = self.ingest.cut();
