@@ -1,5 +1,6 @@
 //! `fatalmonitor serve`: everything at work until a signal.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -9,9 +10,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::acks::Acks;
 use super::sources::{Started, start_sources};
 use super::stage2::{End, Stage2};
 use super::status::StatusBoard;
+use super::upkeep::Upkeep;
 use super::view::WorldView;
 use super::watermark::Watermarks;
 use super::{clock, view};
@@ -108,7 +111,7 @@ pub async fn serve(
         None
     };
     let Opened {
-        store,
+        mut store,
         positions,
         world,
         reader,
@@ -135,10 +138,20 @@ pub async fn serve(
     let sender = super::alerting::notifier(config)?;
     let notified = sender.stats();
     tasks.spawn(sender.run(notices_in, stop.clone()));
-    notices
-        .send(Notice::Active(active))
-        .await
-        .context("the notifier has stopped")?;
+    let acks = Acks::open(
+        config,
+        &mut store,
+        reader.last_seq()?,
+        Arc::clone(&notified),
+    )?;
+    let mut first = acks.missed(&reader)?;
+    first.push(Notice::Active(active));
+    for notice in first {
+        notices
+            .send(notice)
+            .await
+            .context("the notifier has stopped")?;
+    }
     if let Some(listener) = listener {
         let view = WorldView::new(Arc::clone(&world), view::History::new(reader));
         let state = api_state(config, view, (&metrics, &status), (requests, ingest));
@@ -147,7 +160,10 @@ pub async fn serve(
     let names: Vec<String> = config.source.iter().map(|it| it.name.clone()).collect();
     let stage2 = Stage2 {
         world,
+        upkeep: Upkeep::new(config, &store, Arc::clone(&status)),
         store: Some(store),
+        acks,
+        quieted: BTreeSet::new(),
         watermarks: watermarks(&options, &positions),
         clock: options.clock,
         metrics,

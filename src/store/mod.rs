@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::detect::{Checkpoint, Position};
+use crate::model::EventTime;
 
 use self::commit::Names;
 use self::lock::DirectoryLock;
@@ -106,6 +107,8 @@ pub struct Store {
     names: Names,
     commits: u64,
     prune_cursor: retention::Cursor,
+    /// Series or channels were forgotten since names were last looked at.
+    names_due: bool,
     // Last, so that the lock goes after the connection is closed.
     _lock: DirectoryLock,
 }
@@ -160,6 +163,11 @@ impl Store {
     /// Writes a note, at once.
     pub fn set_note(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
         schema::set_meta(&self.connection, &note_key(name), value)
+    }
+
+    /// Returns when the newest snapshot was written, by the file system's clock.
+    pub fn snapshot_at(&self) -> Option<EventTime> {
+        backup::newest_snapshot_at(&self.dir)
     }
 
     /// Returns the bytes of the database and its write-ahead log.

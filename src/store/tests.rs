@@ -540,7 +540,7 @@ fn a_corrupt_store_is_repaired_from_its_newest_good_snapshot() {
     for number in 1..=4 {
         store.commit(&full_checkpoint(number)).unwrap();
         if number < 4 {
-            paths.push(store.reader().unwrap().snapshot().unwrap().path);
+            paths.push(store.reader().unwrap().snapshot(2).unwrap().path);
         }
     }
     assert!(!paths[0].exists(), "two snapshots are kept");

@@ -268,6 +268,15 @@ fn status_families(status: &Status, out: &mut Families) {
             .into_iter()
             .collect(),
     );
+    out.gauges(
+        "store_snapshot_last_success_timestamp_seconds",
+        "When the last snapshot of the store was written.",
+        store
+            .snapshot_at
+            .map(|at| gauge(&[], seconds(at)))
+            .into_iter()
+            .collect(),
+    );
     let reload_ok = if status.rules.problem.is_empty() {
         1.0
     } else {

@@ -63,6 +63,10 @@ pub struct StoreStatus {
     pub checkpoint_millis: Option<u64>,
     /// Why nothing is written now (`no space left`); empty if all is well.
     pub problem: String,
+    /// When the last snapshot was written, by the wall clock.
+    pub snapshot_at: Option<EventTime>,
+    /// Why the last snapshot could not be written; empty if it was.
+    pub snapshot_problem: String,
 }
 
 /// One Alertmanager or webhook.
@@ -225,6 +229,12 @@ impl Status {
             degraded(format!(
                 "{} records stopped the process and were stepped over, the first is {first}",
                 self.stepped_over_total
+            ));
+        }
+        if !self.store.snapshot_problem.is_empty() {
+            degraded(format!(
+                "no snapshot of the store: {}",
+                self.store.snapshot_problem
             ));
         }
         for target in self.targets.iter().filter(|it| !it.problem.is_empty()) {

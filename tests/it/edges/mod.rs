@@ -2,6 +2,8 @@
 //! that is damaged or has no room, records that stop the process.
 
 mod poison;
+mod snapshots;
+mod webhook;
 
 use crate::services::process::Process;
 use crate::services::{PATIENCE, eventually};
