@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::acks::Acks;
-use super::sources::{Started, start_sources};
+use super::sources::{Started, Stored, start_sources};
 use super::stage2::{End, Stage2};
 use super::status::StatusBoard;
 use super::upkeep::Upkeep;
@@ -19,7 +19,7 @@ use super::view::WorldView;
 use super::watermark::Watermarks;
 use super::{clock, view};
 use crate::api::{self, ApiParts, ApiState, IngestRequest, Request};
-use crate::config::Config;
+use crate::config::{Config, SourceKind};
 use crate::detect::{Position, World};
 use crate::ingest::Clock;
 use crate::notify::{self, Notice};
@@ -112,7 +112,7 @@ pub async fn serve(
     };
     let Opened {
         mut store,
-        positions,
+        stored,
         world,
         reader,
     } = open_store(&options)?;
@@ -131,7 +131,7 @@ pub async fn serve(
     let sources_stop = stop.child_token();
     let mut threads = Vec::new();
     let Started { advisory, ingest } =
-        start_sources(&options, &positions, (&outlet, &sources_stop), &mut threads)?;
+        start_sources(&options, &stored, (&outlet, &sources_stop), &mut threads)?;
     drop(outlet);
 
     let mut tasks = tokio::task::JoinSet::new();
@@ -164,7 +164,7 @@ pub async fn serve(
         store: Some(store),
         acks,
         quieted: BTreeSet::new(),
-        watermarks: watermarks(&options, &positions),
+        watermarks: watermarks(&options, &stored.positions),
         clock: options.clock,
         metrics,
         board: StatusBoard::new(status, names.clone(), notified),
@@ -228,7 +228,7 @@ async fn listen(options: &ServeOptions) -> anyhow::Result<TcpListener> {
 /// What the store held.
 struct Opened {
     store: Store,
-    positions: Vec<Position>,
+    stored: Stored,
     world: World,
     reader: HistoryReader,
 }
@@ -245,7 +245,10 @@ fn open_store(options: &ServeOptions) -> anyhow::Result<Opened> {
     }
     let loaded = store.load().context("cannot read the store")?;
     store.set_note("rules_hash", &options.rules.hash)?;
-    let positions = loaded.positions.clone();
+    let stored = Stored {
+        positions: loaded.positions.clone(),
+        rows: loaded.source_rows,
+    };
     let world = World::restore(
         Arc::clone(&options.rules),
         loaded.rows.into_iter(),
@@ -257,7 +260,7 @@ fn open_store(options: &ServeOptions) -> anyhow::Result<Opened> {
         .context("cannot open the store for reading")?;
     Ok(Opened {
         store,
-        positions,
+        stored,
         world,
         reader,
     })
@@ -359,6 +362,11 @@ fn store_limits(config: &Config) -> store::Limits {
         keep_10s_seconds: keep(config.limits.keep_10s_days),
         keep_1m_seconds: keep(config.limits.keep_1m_days),
         keep_1h_seconds: keep(config.limits.keep_1h_days),
+        // Kafka and files are their own log; a post that was answered is nowhere else.
+        sync_full: config
+            .source
+            .iter()
+            .any(|it| matches!(it.kind, SourceKind::Http(_))),
         ..store::Limits::default()
     }
 }

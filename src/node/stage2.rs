@@ -17,7 +17,7 @@ use super::status::StatusBoard;
 use super::upkeep::Upkeep;
 use super::watermark::Watermarks;
 use crate::api::{Operation, OperationError, Request};
-use crate::detect::{Checkpoint, World};
+use crate::detect::{Checkpoint, StateRow, World};
 use crate::ingest::Clock;
 use crate::link;
 use crate::model::{AlertId, AlertState, AlertTransition, EventTime};
@@ -84,6 +84,7 @@ pub(super) struct Stage2 {
 #[derive(Debug, Default)]
 struct Waiting {
     stored: Vec<oneshot::Sender<()>>,
+    rows: Vec<StateRow>,
     requests: Vec<oneshot::Sender<Result<(), OperationError>>>,
     dirty: bool,
 }
@@ -143,9 +144,11 @@ impl Stage2 {
                 source,
                 batches,
                 partitions,
+                rows,
                 stored,
             } => {
                 waiting.stored.extend(stored);
+                waiting.rows.extend(rows);
                 if !partitions.is_empty() {
                     self.watermarks.only(&source, &partitions);
                 }
@@ -219,10 +222,11 @@ impl Stage2 {
         waiting: &mut Waiting,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
-        let (checkpoint, transitions) = {
+        let (mut checkpoint, transitions) = {
             let mut world = self.write();
             (world.take_checkpoint(), world.take_transitions())
         };
+        checkpoint.rows.append(&mut waiting.rows);
         let started = clock::instant();
         while let Some(store) = &mut self.store {
             match store.commit(&checkpoint) {

@@ -322,6 +322,7 @@ impl FileReader {
                 source: self.options.name.clone(),
                 batches,
                 partitions,
+                rows: Vec::new(),
                 stored: None,
             })
             .map_err(|_| OutletClosed)

@@ -1,20 +1,16 @@
 //! Records posted to the API, as newline-separated JSON. Answered after the counts are stored.
 //!
 //! Positions are the number of lines taken so far. A post that is repeated because its answer was lost
-//! is counted again, unless it carries an idempotency key that we have seen.
-
-use std::collections::VecDeque;
+//! is counted again, unless it carries an idempotency key, which is stored with its counts.
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::keys::{Keys, Sums};
 use super::{Careful, Delivery, Outlet, OutletClosed, PartitionStatus, WallClock};
 use crate::detect::Position;
 use crate::ingest::{Ingest, PartitionIndex, Resume};
 use crate::model::{EventTime, RawRecord, Totals};
-
-/// Idempotency keys that are remembered.
-const KEYS_MAX: usize = 10_000;
 
 /// Stands in for a topic.
 const TOPIC: &str = "http";
@@ -31,10 +27,10 @@ pub struct Post {
 }
 
 /// What became of a post.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// Sums over its lines.
-    pub totals: Totals,
+    pub sums: Sums,
     /// Whether it was counted before, and not again now.
     pub duplicate: bool,
 }
@@ -47,7 +43,7 @@ pub struct HttpReader {
     careful: Careful,
     index: PartitionIndex,
     next: u64,
-    keys: VecDeque<(String, Totals)>,
+    keys: Keys,
     clock: WallClock,
 }
 
@@ -56,7 +52,7 @@ impl HttpReader {
     pub fn new(
         name: String,
         (mut ingest, careful): (Ingest, Careful),
-        positions: &[Position],
+        (positions, rows): (&[Position], &[(String, Vec<u8>, Vec<u8>)]),
         clock: WallClock,
     ) -> Self {
         let resume =
@@ -70,12 +66,12 @@ impl HttpReader {
                 });
         let index = ingest.open(&name, TOPIC, 0, &resume);
         Self {
+            keys: Keys::restore(&name, rows),
             name,
             ingest,
             careful,
             index,
             next: resume.next,
-            keys: VecDeque::new(),
             clock,
         }
     }
@@ -99,14 +95,14 @@ impl HttpReader {
         stop: &CancellationToken,
     ) -> Result<(), OutletClosed> {
         // Says that the source is there, before anybody posts.
-        self.deliver(None, None, outlet)?;
+        self.deliver(None, outlet)?;
         while let Some(post) = posts.blocking_recv() {
             if stop.is_cancelled() {
                 break;
             }
             let receipt = match self.known(&post) {
-                Some(totals) => Receipt {
-                    totals,
+                Some(sums) => Receipt {
+                    sums,
                     duplicate: true,
                 },
                 None => self.take(&post, outlet)?,
@@ -118,12 +114,8 @@ impl HttpReader {
     }
 
     /// Returns what became of an earlier post with the same key, whose answer was lost.
-    fn known(&self, post: &Post) -> Option<Totals> {
-        let key = post.key.as_ref()?;
-        self.keys
-            .iter()
-            .find(|it| it.0 == *key)
-            .map(|it| it.1.clone())
+    fn known(&self, post: &Post) -> Option<Sums> {
+        self.keys.get(post.key.as_ref()?)
     }
 
     /// Counts the lines of a post and waits until they are stored.
@@ -145,33 +137,27 @@ impl HttpReader {
             }
         }
         let (stored, waited) = oneshot::channel();
-        let totals = self.deliver(Some(arrived), Some(stored), outlet)?;
+        let post = (arrived, post.key.as_deref(), stored);
+        let sums = self.deliver(Some(post), outlet)?;
         waited.blocking_recv().map_err(|_| OutletClosed)?;
-        if let Some(key) = &post.key {
-            self.keys.push_back((key.clone(), totals.clone()));
-            if self.keys.len() > KEYS_MAX {
-                self.keys.pop_front();
-            }
-        }
         Ok(Receipt {
-            totals,
+            sums,
             duplicate: false,
         })
     }
 
     fn deliver(
         &mut self,
-        last_arrived: Option<EventTime>,
-        stored: Option<oneshot::Sender<()>>,
+        post: Option<(EventTime, Option<&str>, oneshot::Sender<()>)>,
         outlet: &Outlet,
-    ) -> Result<Totals, OutletClosed> {
+    ) -> Result<Sums, OutletClosed> {
         let status = PartitionStatus {
             topic: TOPIC.to_owned(),
             partition: 0,
             next: self.next,
             end: Some(self.next),
             at_end: true,
-            last_arrived,
+            last_arrived: post.as_ref().map(|it| it.0),
             stopped: None,
         };
         let places = self.careful.cut();
@@ -185,15 +171,25 @@ impl HttpReader {
         for batch in &batches {
             totals.add(&batch.totals);
         }
+        let sums = Sums {
+            read: totals.read,
+            counted: totals.counted,
+            capped: totals.capped,
+            rejected: totals.rejected_sum(),
+        };
+        if let Some((arrived, Some(key), _)) = &post {
+            self.keys.remember(key, *arrived, sums);
+        }
         let (source, partitions) = (self.name.clone(), vec![status]);
         outlet
             .blocking_send(Delivery::Counts {
                 source,
                 batches,
                 partitions,
-                stored,
+                rows: self.keys.take_changed(),
+                stored: post.map(|it| it.2),
             })
             .map_err(|_| OutletClosed)?;
-        Ok(totals)
+        Ok(sums)
     }
 }

@@ -9,6 +9,7 @@ pub mod file;
 pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod keys;
 mod lines;
 #[cfg(feature = "kafka")]
 pub mod sample;
@@ -16,7 +17,9 @@ pub mod sample;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::careful::Careful;
+pub use self::keys::Sums;
 
+use crate::detect::StateRow;
 use crate::model::{CountBatch, EventTime};
 
 /// Reads the wall clock; given by `node`, which alone knows the time.
@@ -60,6 +63,8 @@ pub enum Delivery {
         batches: Vec<CountBatch>,
         /// Every partition that this source reads.
         partitions: Vec<PartitionStatus>,
+        /// Rows of the source's own to store with the counts.
+        rows: Vec<StateRow>,
         /// Answered after the counts are stored.
         stored: Option<oneshot::Sender<()>>,
     },

@@ -89,6 +89,8 @@ pub struct Damage {
 pub struct Loaded {
     /// State rows: kind, key, value; sorted.
     pub rows: Vec<(String, Vec<u8>, Vec<u8>)>,
+    /// The same of sources: rows whose kind begins with `source/`.
+    pub source_rows: Vec<(String, Vec<u8>, Vec<u8>)>,
     /// Positions; sorted.
     pub positions: Vec<Position>,
     /// Number of the last entry of the alert log; 0 if it is empty.

@@ -324,6 +324,7 @@ impl KafkaReader {
                 source: self.options.name.clone(),
                 batches,
                 partitions,
+                rows: Vec::new(),
                 stored: None,
             })
             .map_err(|_| OutletClosed)
