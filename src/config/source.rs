@@ -103,7 +103,8 @@ pub struct KafkaSource {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileSource {
-    /// Files or folders; `-` is standard input. `.gz` and `.zst` are unpacked.
+    /// Files or folders; `-` is standard input. `.gz` and `.zst` are unpacked; a file that is packed only after
+    /// it was read is another file, so do not follow a folder in which that happens.
     pub paths: Vec<PathBuf>,
     /// Whether to go on reading what is appended.
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! What goes on at the edges of the process, without any service: files, posts, receivers that are away, a store
 //! that is damaged or has no room, records that stop the process.
 
+mod files;
 mod poison;
 mod posts;
 mod snapshots;
