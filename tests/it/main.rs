@@ -31,3 +31,5 @@ mod peers;
 mod rig;
 #[cfg(test)]
 mod services;
+#[cfg(test)]
+mod starts;
