@@ -62,6 +62,8 @@ pub struct Limits {
     pub snapshot_interval_seconds: u64,
     /// Snapshots that are kept.
     pub snapshots_kept: usize,
+    /// Largest size in bytes of the store's database; past it nothing more is read, as on a full disk. None is no limit.
+    pub store_bytes_max: Option<u64>,
     /// Seconds between two sendings of an unchanged alert.
     pub alert_resend_seconds: u64,
     /// Seconds for which a quiet partition may hold back the clock of all.
@@ -83,6 +85,7 @@ impl Default for Limits {
             // RELIABILITY.md §2.1: hourly, 2 kept.
             snapshot_interval_seconds: 3600,
             snapshots_kept: 2,
+            store_bytes_max: None,
             // Alertmanager loses its alerts at a restart; resending repairs that (UX.md §7).
             alert_resend_seconds: 60,
             // RELIABILITY.md §3, "idle partition".

@@ -362,6 +362,7 @@ fn store_limits(config: &Config) -> store::Limits {
         keep_10s_seconds: keep(config.limits.keep_10s_days),
         keep_1m_seconds: keep(config.limits.keep_1m_days),
         keep_1h_seconds: keep(config.limits.keep_1h_days),
+        size_bytes_max: config.limits.store_bytes_max,
         // Kafka and files are their own log; a post that was answered is nowhere else.
         sync_full: config
             .source

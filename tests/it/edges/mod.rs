@@ -2,6 +2,7 @@
 //! that is damaged or has no room, records that stop the process.
 
 mod files;
+mod full;
 mod poison;
 mod posts;
 mod snapshots;
