@@ -156,8 +156,18 @@ impl ReadView for WorldView {
             channel: filter.channel.clone(),
             count_min: filter.min_hits,
         };
+        let at = self.world().marker_time(&query.since);
+        let after = match at {
+            None => None,
+            Some(at) => {
+                let reader = self.history.0.lock();
+                let reader = reader.unwrap_or_else(PoisonError::into_inner);
+                let after = reader.after(at);
+                Some(after.map_err(|error| ReadError::Failed(error.to_string()))?)
+            }
+        };
         self.world()
-            .new_since(&query)
+            .new_since_after(&query, after.as_ref())
             .map_err(|error: NewSinceError| {
                 ReadError::NotFound(
                     error.to_string(),

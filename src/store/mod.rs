@@ -6,6 +6,7 @@
 //! One process writes (the directory is locked); any number read through [`HistoryReader`], also while it runs.
 //! All calls block: call them from a thread of their own or through `spawn_blocking`.
 
+mod after;
 mod backup;
 mod commit;
 mod error;
