@@ -119,12 +119,10 @@ impl Severity {
     }
 }
 
-/// Where an alert is in its life; Alertmanager's words.
+/// Where an alert is in its life; Alertmanager's words. Evidence that does not suffice yet is no alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertState {
-    /// Seen, but not yet for long enough.
-    Pending,
     /// Said.
     Firing,
     /// Over.

@@ -184,7 +184,7 @@ pub(super) struct Alert {
     key: AlertKey,
     /// `info`, `warning` or `critical`.
     severity: String,
-    /// `pending`, `firing` or `resolved`.
+    /// `firing` or `resolved`.
     state: String,
     /// First event of the problem.
     #[schema(format = DateTime)]
