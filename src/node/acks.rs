@@ -42,13 +42,11 @@ impl Acks {
             // By its address, so that another order in the configuration changes nothing; hashed, since it may hold a token.
             let hash = blake3::hash(target.url.as_bytes()).to_hex();
             let note = format!("webhook_acked/{hash}");
-            let stored = match store.note(&note)?.and_then(|it| it.parse().ok()) {
-                Some(stored) => stored,
-                None => {
-                    store.set_note(&note, &last_seq.to_string())?;
-                    last_seq
-                }
-            };
+            let known = store.note(&note)?.and_then(|it| it.parse().ok());
+            let stored = known.unwrap_or(last_seq);
+            if known.is_none() {
+                store.set_note(&note, &stored.to_string())?;
+            }
             noted.push(Noted { note, stored });
         }
         Ok(Self { noted, stats })

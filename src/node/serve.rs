@@ -22,7 +22,8 @@ use crate::api::{self, ApiParts, ApiState, IngestRequest, Request};
 use crate::config::{Config, SourceKind};
 use crate::detect::{Position, World};
 use crate::ingest::Clock;
-use crate::notify::{self, Notice};
+use crate::model::Alert;
+use crate::notify::{self, Notice, NotifyStats};
 use crate::rules::RuleSet;
 use crate::source::Delivery;
 use crate::source::Finite;
@@ -127,7 +128,6 @@ pub async fn serve(
 
     let (outlet, deliveries) = mpsc::channel(DELIVERIES_MAX);
     let (requests, requests_in) = mpsc::channel::<Request>(REQUESTS_MAX);
-    let (notices, notices_in) = mpsc::channel::<Notice>(NOTICES_MAX);
     let sources_stop = stop.child_token();
     let mut threads = Vec::new();
     let Started { advisory, ingest } =
@@ -135,23 +135,11 @@ pub async fn serve(
     drop(outlet);
 
     let mut tasks = tokio::task::JoinSet::new();
-    let sender = super::alerting::notifier(config)?;
-    let notified = sender.stats();
-    tasks.spawn(sender.run(notices_in, stop.clone()));
-    let acks = Acks::open(
-        config,
-        &mut store,
-        reader.last_seq()?,
-        Arc::clone(&notified),
-    )?;
-    let mut first = acks.missed(&reader)?;
-    first.push(Notice::Active(active));
-    for notice in first {
-        notices
-            .send(notice)
-            .await
-            .context("the notifier has stopped")?;
-    }
+    let Telling {
+        acks,
+        notices,
+        notified,
+    } = start_telling(config, (&mut store, &reader), active, (&mut tasks, &stop)).await?;
     if let Some(listener) = listener {
         let view = WorldView::new(Arc::clone(&world), view::History::new(reader));
         let state = api_state(config, view, (&metrics, &status), (requests, ingest));
@@ -184,6 +172,40 @@ pub async fn serve(
     }
     wind_down(&stop, tasks, threads, config.limits.shutdown_seconds).await;
     served(end)
+}
+
+/// The way to whoever is told.
+struct Telling {
+    acks: Acks,
+    notices: mpsc::Sender<Notice>,
+    notified: Arc<NotifyStats>,
+}
+
+/// Starts the notifier and tells it what was missed while we were away.
+async fn start_telling(
+    config: &Config,
+    (store, reader): (&mut Store, &HistoryReader),
+    active: Vec<Alert>,
+    (tasks, stop): (&mut tokio::task::JoinSet<()>, &CancellationToken),
+) -> anyhow::Result<Telling> {
+    let (notices, notices_in) = mpsc::channel::<Notice>(NOTICES_MAX);
+    let sender = super::alerting::notifier(config)?;
+    let notified = sender.stats();
+    tasks.spawn(sender.run(notices_in, stop.clone()));
+    let acks = Acks::open(config, store, reader.last_seq()?, Arc::clone(&notified))?;
+    let mut first = acks.missed(reader)?;
+    first.push(Notice::Active(active));
+    for notice in first {
+        notices
+            .send(notice)
+            .await
+            .context("the notifier has stopped")?;
+    }
+    Ok(Telling {
+        acks,
+        notices,
+        notified,
+    })
 }
 
 fn served(end: End) -> anyhow::Result<Served> {
@@ -368,7 +390,6 @@ fn store_limits(config: &Config) -> store::Limits {
             .source
             .iter()
             .any(|it| matches!(it.kind, SourceKind::Http(_))),
-        ..store::Limits::default()
     }
 }
 

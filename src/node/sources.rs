@@ -19,7 +19,7 @@ use crate::source::file::{FileOptions, FileReader};
 use crate::source::http;
 #[cfg(feature = "kafka")]
 use crate::source::kafka::{KafkaOptions, KafkaReader, StoredPositions};
-use crate::source::{Careful, Outlet};
+use crate::source::{Careful, Outlet, Row};
 
 /// What the sources need to be talked to.
 pub(super) struct Started {
@@ -31,7 +31,7 @@ pub(super) struct Started {
 pub(super) struct Stored {
     pub(super) positions: Vec<Position>,
     /// Rows of their own: kind, key, value.
-    pub(super) rows: Vec<(String, Vec<u8>, Vec<u8>)>,
+    pub(super) rows: Vec<Row>,
 }
 
 /// Starts a thread for every source.

@@ -62,7 +62,8 @@ pub struct Careful {
     ledger_path: PathBuf,
     ledger: Ledger,
     hand: Option<File>,
-    is_careful: bool,
+    /// Whether each record is written down before it is worked on.
+    writes_down: bool,
     has_worked: bool,
     cuts_left: u32,
     stepped_over: Vec<String>,
@@ -91,8 +92,8 @@ impl Careful {
         });
         let hand = opened.inspect_err(said).ok();
         let mut ledger = read_ledger(&ledger_path);
-        let is_careful = ledger.at_work;
-        if is_careful && let Some(place) = hand.as_ref().and_then(in_hand) {
+        let writes_down = ledger.at_work;
+        if writes_down && let Some(place) = hand.as_ref().and_then(in_hand) {
             ledger.blame(source, place);
         }
         ledger.poison.retain(|it| !is_passed(source, it, positions));
@@ -102,7 +103,7 @@ impl Careful {
             ledger_path,
             ledger,
             hand,
-            is_careful,
+            writes_down,
             has_worked: false,
             cuts_left: CAREFUL_CUTS,
             stepped_over: Vec::new(),
@@ -132,13 +133,13 @@ impl Careful {
             self.stepped_over.push(place);
             return Some(Rejection::InternalError);
         }
-        if self.is_careful {
+        if self.writes_down {
             self.take_in_hand(topic, partition, record);
         }
         #[cfg(debug_assertions)]
         self.perhaps_stop(record);
         let rejected = ingest.record(index, record);
-        if self.is_careful {
+        if self.writes_down {
             self.note(NONE_IN_HAND);
         }
         rejected
@@ -146,9 +147,9 @@ impl Careful {
 
     /// Notes a hand-over; returns the places of the records that were stepped over since the last one.
     pub(super) fn cut(&mut self) -> Vec<String> {
-        if std::mem::take(&mut self.has_worked) && self.is_careful {
+        if std::mem::take(&mut self.has_worked) && self.writes_down {
             self.cuts_left -= 1;
-            self.is_careful = self.cuts_left > 0;
+            self.writes_down = self.cuts_left > 0;
         }
         std::mem::take(&mut self.stepped_over)
     }
@@ -304,7 +305,7 @@ mod tests {
     /// A start whose process ends with the record at this offset in hand.
     fn ends_at(dir: &Path, offset: u64) {
         let careful = Careful::start(dir, "s", &[]);
-        if careful.is_careful {
+        if careful.writes_down {
             careful.take_in_hand("t", 0, &record(offset));
         }
     }

@@ -6,7 +6,7 @@
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::keys::{Keys, Sums};
+use super::keys::{Keys, Row, Sums};
 use super::{Careful, Delivery, Outlet, OutletClosed, PartitionStatus, WallClock};
 use crate::detect::Position;
 use crate::ingest::{Ingest, PartitionIndex, Resume};
@@ -52,7 +52,7 @@ impl HttpReader {
     pub fn new(
         name: String,
         (mut ingest, careful): (Ingest, Careful),
-        (positions, rows): (&[Position], &[(String, Vec<u8>, Vec<u8>)]),
+        (positions, rows): (&[Position], &[Row]),
         clock: WallClock,
     ) -> Self {
         let resume =

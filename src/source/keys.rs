@@ -20,6 +20,9 @@ const KEYS_MAX: usize = 10_000;
 // 24 h: RELIABILITY.md §2.1.
 const KEEP_SECONDS: i64 = 86_400;
 
+/// A stored row: kind, key, value.
+pub type Row = (String, Vec<u8>, Vec<u8>);
+
 /// Version of a stored value.
 const VERSION: u8 = 1;
 
@@ -48,7 +51,7 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Takes up the stored keys of a source; a row that cannot be read is left out.
-    pub(super) fn restore(source: &str, rows: &[(String, Vec<u8>, Vec<u8>)]) -> Self {
+    pub(super) fn restore(source: &str, rows: &[Row]) -> Self {
         let mut found: Vec<(EventTime, String, Sums)> = rows
             .iter()
             .filter(|it| it.0 == KIND)
@@ -123,7 +126,7 @@ mod tests {
         rejected: 1,
     };
 
-    fn stored(rows: Vec<StateRow>) -> Vec<(String, Vec<u8>, Vec<u8>)> {
+    fn stored(rows: Vec<StateRow>) -> Vec<Row> {
         let kept = rows.into_iter().filter_map(|it| {
             let value = it.value?;
             Some((it.kind.to_owned(), it.key, value))

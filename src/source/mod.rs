@@ -17,7 +17,7 @@ pub mod sample;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::careful::Careful;
-pub use self::keys::Sums;
+pub use self::keys::{Row, Sums};
 
 use crate::detect::StateRow;
 use crate::model::{CountBatch, EventTime};

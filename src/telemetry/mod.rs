@@ -108,11 +108,7 @@ impl Metrics {
                 "Records not counted, by reason.",
                 &["reason", "intentional"],
             )?,
-            letters: counter(
-                "dead_letters_total",
-                "Copies of undecodable records for the dead-letter topic, by what became of them.",
-                &["outcome"],
-            )?,
+            letters: letters_counter(&registry)?,
             partition_records: counter(
                 "partition_records_total",
                 "Records by source partition; read = counted + capped + rejected.",
@@ -322,6 +318,11 @@ fn declare(
     let it = IntCounterVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(it.clone()))?;
     Ok(it)
+}
+
+fn letters_counter(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {
+    let help = "Copies of undecodable records for the dead-letter topic, by what became of them.";
+    declare(registry, "dead_letters_total", help, &["outcome"])
 }
 
 fn checkpoint_histogram() -> Result<Histogram, prometheus::Error> {

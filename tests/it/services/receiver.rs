@@ -73,8 +73,8 @@ impl Drop for Receiver {
 }
 
 /// Takes one request and answers it; `None` if it was cut off.
-fn take(mut link: TcpStream) -> Option<String> {
-    let mut reader = BufReader::new(link.try_clone().ok()?);
+fn take(mut stream: TcpStream) -> Option<String> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -93,7 +93,8 @@ fn take(mut link: TcpStream) -> Option<String> {
     reader.read_exact(&mut body).ok()?;
     // The body counts as taken only once the sender can know it.
     let text = String::from_utf8(body).ok()?;
-    link.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")
         .ok()?;
     Some(text)
 }
