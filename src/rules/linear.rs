@@ -86,7 +86,9 @@ fn collect(hir: &Hir, parts: &mut Vec<String>) {
         HirKind::Repetition(it) => collect(&it.sub, parts),
         HirKind::Capture(it) => collect(&it.sub, parts),
         HirKind::Concat(all) | HirKind::Alternation(all) => {
-            all.iter().for_each(|it| collect(it, parts));
+            for it in all {
+                collect(it, parts);
+            }
         }
         HirKind::Empty | HirKind::Look(_) => {}
     }

@@ -69,9 +69,9 @@ struct CompiledMask {
 }
 
 impl MaskRules {
-    pub(super) fn new(rules: Vec<Placed<MaskRule>>, problems: &mut Vec<RuleProblem>) -> Self {
+    pub(super) fn new(rules: &[Placed<MaskRule>], problems: &mut Vec<RuleProblem>) -> Self {
         let mut masks = Vec::new();
-        for rule in &rules {
+        for rule in rules {
             if !MASK_KINDS.contains(&rule.kind.as_str()) {
                 problems.push(rule.problem(&format!(
                     "[[mask]] kind = \"{}\" is not known: use one of {}",

@@ -132,7 +132,7 @@ impl RuleSet {
             joins: rules_of(all.joins),
             mixes: rules_of(all.mixes),
             drops: rules_of(all.drops),
-            masks: MaskRules::new(all.masks, &mut problems),
+            masks: MaskRules::new(&all.masks, &mut problems),
             trace: all.trace,
             known: rules_of(all.known),
             tests: example::placed(all.tests, &mut problems),
