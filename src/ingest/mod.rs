@@ -10,6 +10,7 @@ pub mod fingerprint;
 mod identify;
 mod limiter;
 mod partition;
+pub mod rule_tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -59,6 +59,10 @@ impl ReadView for WorldView {
         });
         page.rows.retain(|it| {
             filter.level.is_none_or(|least| it.level >= least)
+                && filter
+                    .owner
+                    .as_ref()
+                    .is_none_or(|_| it.owner == filter.owner)
                 && (filter.states.is_empty() || filter.states.contains(&it.state))
         });
         let total = page.rows.len() as u64;

@@ -73,6 +73,8 @@ fn transition(seq: u64) -> AlertTransition {
             evidence: Evidence::default(),
             muted: None,
             withheld: None,
+            owner: None,
+            ticket: None,
         },
     }
 }
