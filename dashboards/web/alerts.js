@@ -21,7 +21,7 @@ export class AlertsPage extends ListPage {
     const critical = firing.filter((/** @type {any} */ it) => it.severity === "critical").length;
     const now = clock ? format.millis(clock) : 0;
     const heads = ["Severity", "State", "Kind", "What", "Group", "Version", "Since", "Told"];
-    const summary = h("p", { class: "summary" }, h("strong", { class: firing.length > 0 ? "loud" : "calm" }, firing.length > 0 ? `${firing.length} firing` : "Nothing fires"), firing.length > 0 ? `, ${critical} of them critical` : "", `; ${alerts.length - firing.length} resolved or pending`);
+    const summary = h("p", { class: "summary" }, h("strong", { class: firing.length > 0 ? "loud" : "calm" }, firing.length > 0 ? `${firing.length} firing` : "Nothing fires"), firing.length > 0 ? `, ${critical} of them critical` : "", `; ${alerts.length - firing.length} resolved`);
     if (alerts.length === 0) return [summary, h("div", { class: "empty" }, h("h2", null, "No alert yet"), h("p", null, "Alerts appear here and in every Alertmanager of the configuration."))];
     return [summary, table("Alerts", heads, alerts.map((/** @type {any} */ it) => this.row(it, now)))];
   }

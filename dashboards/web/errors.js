@@ -206,7 +206,7 @@ export class ErrorsPage {
     row.firstAt = format.millis(row.first_seen);
     row.lastAt = format.millis(row.last_seen);
     row.bars = spark.unpack(row.spark);
-    row.text = old?.text ?? `${row.template}\n${row.channel}\n${row.exception ?? ""}\n${row.main_host ?? ""}\n${row.id}`.toLowerCase();
+    row.text = old?.text ?? `${row.template}\n${row.channel}\n${row.exception ?? ""}\n${row.main_host ?? ""}\n${row.owner ?? ""}\n${row.id}`.toLowerCase();
     this.byId.set(row.id, row);
   }
 

@@ -122,6 +122,9 @@ export class SignaturePage {
       fact("First seen", ago(summary.first_seen), `on ${summary.first_version || "unknown"}`, format.stamp(summary.first_seen)),
       fact("Last seen", ago(summary.last_seen), format.stamp(summary.last_seen).slice(11)),
       fact("Hosts", summary.main_host ?? format.count(summary.hosts), summary.main_host ? "has nearly all" : this.detail.hosts.exact ? "exact" : "estimated"),
+      summary.owner ? fact("Owner", summary.owner, "by the rules") : null,
+      summary.noise ? fact("Known noise", summary.noise, "nobody is told") : null,
+      summary.ticket ? h("div", null, h("dt", null, "Ticket"), h("dd", null, ticketLink(summary.ticket))) : null,
     );
   }
 
@@ -208,6 +211,15 @@ export class SignaturePage {
     else return false;
     return true;
   }
+}
+
+/**
+ * A link that leaves the page; only to the web, whatever a rule says.
+ * @param {string} url
+ */
+function ticketLink(url) {
+  const name = url.replace(/[?#].*$/, "").split("/").filter(Boolean).at(-1) ?? url;
+  return /^https?:\/\//.test(url) ? h("a", { href: url, rel: "noreferrer" }, name) : name;
 }
 
 function none() {

@@ -29,7 +29,7 @@ const TEXT_MAX: usize = 500;
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AlertParams {
-    /// Only this state: `pending`, `firing`, `resolved`.
+    /// Only this state: `firing`, `resolved`.
     state: Option<String>,
     /// Only this severity and above: `info`, `warning`, `critical`.
     severity: Option<String>,
@@ -68,11 +68,7 @@ pub(super) async fn list(
         Some(text) => Some(resolve(&state, text).await?),
     };
     let filter = AlertFilter {
-        state: choice(
-            "state",
-            params.state.as_deref(),
-            "pending, firing, resolved",
-        )?,
+        state: choice("state", params.state.as_deref(), "firing, resolved")?,
         severity: choice(
             "severity",
             params.severity.as_deref(),

@@ -58,6 +58,12 @@ pub(super) struct SignatureRow<'a> {
     hosts: u64,
     /// The host's name where one has at least 90 % of the events.
     main_host: Option<&'a str>,
+    /// Who looks after it, by the rules.
+    owner: Option<&'a str>,
+    /// Link to its ticket, by the rules.
+    ticket: Option<&'a str>,
+    /// Why the rules call it noise, if they do.
+    noise: Option<&'a str>,
 }
 
 impl<'a> From<&'a SignatureSummary> for SignatureRow<'a> {
@@ -84,6 +90,9 @@ impl<'a> From<&'a SignatureSummary> for SignatureRow<'a> {
             versions: &it.versions,
             hosts: it.hosts,
             main_host: it.main_host.as_deref(),
+            owner: it.owner.as_deref(),
+            ticket: it.ticket.as_deref(),
+            noise: it.noise.as_deref(),
         }
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct ListParams {
     group: Option<String>,
     /// Only this service.
     service: Option<String>,
+    /// Only what this person or team looks after, by `[[known]]` in the rules.
+    owner: Option<String>,
     /// Only this level and above, such as `ERROR`.
     level: Option<String>,
     /// Only these states, separated by commas: `new`, `spike`, `regressed`, `resurfaced`, `known`, `quiet`, `muted`.
@@ -186,6 +188,7 @@ impl ListParams {
             version: given(self.version),
             group: given(self.group),
             service: given(self.service),
+            owner: given(self.owner),
             level: choice("level", level.as_deref(), known)?,
             states,
             text: given(self.q),

@@ -75,6 +75,8 @@ pub struct SignatureFilter {
     pub group: Option<String>,
     /// Only this service.
     pub service: Option<String>,
+    /// Only what this person or team looks after.
+    pub owner: Option<String>,
     /// Only this level and above.
     pub level: Option<Level>,
     /// Only these states; empty means all.

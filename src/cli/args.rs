@@ -42,6 +42,8 @@ pub(super) enum Command {
     Fingerprint(FingerprintArgs),
     /// Check a configuration or rules without running anything.
     Check(CheckArgs),
+    /// Run the examples that rules files hold.
+    Test(TestArgs),
     /// List what is deployed where, or announce a deployment.
     Deploys(DeploysArgs),
     /// Copy the store while it is in use.
@@ -279,6 +281,22 @@ pub(super) enum CheckWhat {
     /// Check rules files.
     Rules {
         /// Files or folders; none checks the built-in rules.
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    #[command(subcommand)]
+    pub(super) what: TestWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TestWhat {
+    /// Run each `[[test]]` of rules files: records in, expected template, signature, owner out.
+    Rules {
+        /// Files or folders; none runs those of the built-in rules.
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },

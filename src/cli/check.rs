@@ -1,12 +1,15 @@
 //! `fatalmonitor check`: what is wrong with a configuration or rules, before it matters.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 
 use super::Outcome;
-use super::args::{CheckArgs, CheckWhat};
+use super::args::{CheckArgs, CheckWhat, TestArgs, TestWhat};
 use super::output::{hint, say};
 use super::serve::overridden;
 use crate::config::{Config, ConfigError, read_rules};
+use crate::ingest::rule_tests;
 
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     match &args.what {
@@ -53,6 +56,37 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
             Err(error) => findings(error),
         },
     }
+}
+
+/// `fatalmonitor test rules`: what the rules' own examples say.
+pub(super) fn test(args: &TestArgs) -> anyhow::Result<Outcome> {
+    let TestWhat::Rules { paths } = &args.what;
+    let rules = match read_rules(paths) {
+        Ok(it) => Arc::new(it),
+        Err(error) => return findings(error),
+    };
+    let verdicts = rule_tests::run(&rules);
+    for verdict in verdicts.iter().filter(|it| !it.failures.is_empty()) {
+        say(&format!("{}: {}: FAILED", verdict.place, verdict.name))?;
+        for failure in &verdict.failures {
+            say(&format!("    {failure}"))?;
+        }
+    }
+    let failed = verdicts.iter().filter(|it| !it.failures.is_empty()).count();
+    hint(&format!(
+        "{} passed, {failed} failed",
+        verdicts.len() - failed
+    ));
+    if verdicts.is_empty() {
+        hint(
+            "these rules hold no [[test]]: add one with `name`, `input` and what is expected, such as `template`",
+        );
+    }
+    Ok(if failed == 0 {
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    })
 }
 
 /// Problems found are findings (1); a file that cannot be read is trouble (2).

@@ -140,6 +140,7 @@ fn config(args: &DemoArgs, cluster: &DemoCluster, data_dir: std::path::PathBuf) 
                 topics: vec![TOPIC.to_owned()],
                 start: Start::Earliest,
                 deadletter_topic: None,
+                deadletter_redacted: false,
                 properties: std::collections::BTreeMap::new(),
             }),
         }],

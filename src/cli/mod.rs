@@ -69,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Backtest(it) => backtest::run(&it),
         Command::Fingerprint(it) => fingerprint::run(&it),
         Command::Check(it) => check::run(&it),
+        Command::Test(it) => check::test(&it),
         Command::Deploys(it) => deploys::run(&it),
         Command::Backup(it) => backup::backup(&it),
         Command::Restore(it) => backup::restore(&it),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use serde_json::Value;
 
 use super::args::{NewArgs, Target};
@@ -68,7 +69,7 @@ pub(super) fn run(args: &NewArgs) -> anyhow::Result<Outcome> {
 }
 
 fn from_store(dir: &Path, args: &NewArgs) -> anyhow::Result<Value> {
-    let world = stored::world(dir)?;
+    let (world, reader) = stored::open(dir)?;
     let query = NewQuery {
         since: args.since.clone(),
         until: args.until.clone(),
@@ -76,7 +77,13 @@ fn from_store(dir: &Path, args: &NewArgs) -> anyhow::Result<Value> {
         channel: args.channel.clone(),
         count_min: args.min_hits,
     };
-    Ok(serde_json::to_value(world.new_since(&query)?)?)
+    let after = match world.marker_time(&query.since) {
+        Some(at) => Some(reader.after(at).context("cannot read the history")?),
+        None => None,
+    };
+    Ok(serde_json::to_value(
+        world.new_since_after(&query, after.as_ref())?,
+    )?)
 }
 
 fn from_server(url: &str, args: &NewArgs) -> anyhow::Result<Value> {

@@ -168,7 +168,6 @@ pub(super) fn alerts(transitions: &[AlertTransition]) -> Rows {
         ],
         rows: transitions
             .iter()
-            .filter(|it| it.to != AlertState::Pending)
             .map(|it| {
                 let key = &it.alert.key;
                 let state = if it.to == AlertState::Firing {

@@ -58,6 +58,12 @@ pub struct Limits {
     pub keep_1m_days: f64,
     /// Days for which history is kept at 1 hour.
     pub keep_1h_days: f64,
+    /// Seconds between two snapshots of the store, from which a damaged one is repaired; 0 makes none.
+    pub snapshot_interval_seconds: u64,
+    /// Snapshots that are kept.
+    pub snapshots_kept: usize,
+    /// Largest size in bytes of the store's database; past it nothing more is read, as on a full disk. None is no limit.
+    pub store_bytes_max: Option<u64>,
     /// Seconds between two sendings of an unchanged alert.
     pub alert_resend_seconds: u64,
     /// Seconds for which a quiet partition may hold back the clock of all.
@@ -76,6 +82,10 @@ impl Default for Limits {
             keep_10s_days: 0.25,
             keep_1m_days: 14.0,
             keep_1h_days: 400.0,
+            // RELIABILITY.md §2.1: hourly, 2 kept.
+            snapshot_interval_seconds: 3600,
+            snapshots_kept: 2,
+            store_bytes_max: None,
             // Alertmanager loses its alerts at a restart; resending repairs that (UX.md §7).
             alert_resend_seconds: 60,
             // RELIABILITY.md §3, "idle partition".

@@ -87,9 +87,13 @@ pub struct KafkaSource {
     /// Where to begin with a partition that has no stored position.
     #[serde(default)]
     pub start: Start,
-    /// Topic to which undecodable records are copied.
+    /// Topic to which undecodable records are copied, at least once each.
     #[serde(default)]
     pub deadletter_topic: Option<String>,
+    /// Whether secrets are removed from those copies; then they cannot be sent again as they were.
+    // No: RELIABILITY.md §3, "undecodable", wants the raw bytes, for sending them again.
+    #[serde(default)]
+    pub deadletter_redacted: bool,
     /// Any property of librdkafka, such as `security.protocol`, `sasl.username` or `ssl.ca.location`.
     #[serde(default, serialize_with = "without_secrets")]
     pub properties: BTreeMap<String, String>,
@@ -99,7 +103,8 @@ pub struct KafkaSource {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileSource {
-    /// Files or folders; `-` is standard input. `.gz` and `.zst` are unpacked.
+    /// Files or folders; `-` is standard input. `.gz` and `.zst` are unpacked; a file that is packed only after
+    /// it was read is another file, so do not follow a folder in which that happens.
     pub paths: Vec<PathBuf>,
     /// Whether to go on reading what is appended.
     #[serde(default)]

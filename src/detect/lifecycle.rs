@@ -14,6 +14,7 @@ use crate::model::{
     Alert, AlertId, AlertKey, AlertKind, AlertState, AlertTransition, EventTime, Evidence,
     Severity, SignatureId,
 };
+use crate::rules::Known;
 
 /// Resolved alerts that are kept for people to look at.
 const RESOLVED_MAX: usize = 2_000;
@@ -61,7 +62,15 @@ pub(super) struct Book {
 
 impl Book {
     /// Raises a problem or keeps its alert alive; returns whether it began to fire now.
-    pub(super) fn raise(&mut self, at: EventTime, condition: Condition) -> bool {
+    pub(super) fn raise(
+        &mut self,
+        at: EventTime,
+        mut condition: Condition,
+        known: Known<'_>,
+    ) -> bool {
+        if known.noise.is_some() && condition.withheld.is_none() {
+            condition.withheld = Some("noise".to_owned());
+        }
         if let Some(id) = self.find(&condition.key) {
             let planned = self
                 .get(&id)
@@ -102,6 +111,8 @@ impl Book {
             evidence: condition.evidence,
             muted: None,
             withheld: condition.withheld,
+            owner: known.owner.map(str::to_owned),
+            ticket: known.ticket.map(str::to_owned),
             key: condition.key,
         };
         alert.muted = self.mutes.reason_for(&alert);

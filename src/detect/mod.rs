@@ -50,7 +50,7 @@ pub use chain::Applied;
 pub use checkpoint::{ChannelPoint, Checkpoint, Position, SeriesPoint, SignatureRow, StateRow};
 pub use gauges::{ChannelGauge, SignatureStates, scan_params};
 pub use mute::{Mute, MuteTarget, MuteUntil};
-pub use new_since::{NewQuery, NewSinceError};
+pub use new_since::{After, NewQuery, NewSinceError};
 pub use query::{AlertQuery, SignatureOrder, SignaturePage, SignatureQuery};
 pub use table::RestoreError;
 pub use world::{Counts, World};

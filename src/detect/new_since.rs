@@ -1,7 +1,10 @@
 //! "New errors since version X": what first appears on later releases, what got worse, what is gone.
 //!
-//! Versions are compared by when they were deployed. Invariant: a signature that any release of the baseline
+//! Versions are compared by when they were deployed; the two sides of a marker by what history says came after
+//! its time. Invariant: a signature that any release of the baseline
 //! had before is never called new.
+
+use std::collections::BTreeMap;
 
 use super::World;
 use super::catalogue::{Cell, Signature};
@@ -63,10 +66,26 @@ pub enum NewSinceError {
     },
 }
 
+/// What history says happened at or after a time; the rest of what is known happened before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct After {
+    /// Events by signature, version and group.
+    pub events: BTreeMap<(SignatureId, String, String), u64>,
+    /// Records by version and group.
+    pub records: BTreeMap<(String, String), u64>,
+}
+
 /// Where the line between the sides lies.
-enum Line {
+enum Line<'a> {
     Version(String),
-    Time(EventTime),
+    Time(EventTime, Option<&'a After>),
+}
+
+impl Line<'_> {
+    /// Tells whether it is known how much lies on each side.
+    const fn is_measured(&self) -> bool {
+        matches!(self, Self::Version(_) | Self::Time(_, Some(_)))
+    }
 }
 
 /// One side of the comparison for one signature.
@@ -80,9 +99,26 @@ struct Side {
 }
 
 impl World {
-    /// Answers "new errors since version X".
+    /// Returns the time of the marker that a question is about, if it is not about a version.
+    pub fn marker_time(&self, since: &str) -> Option<EventTime> {
+        match self.line(since, None) {
+            Ok(Line::Time(at, _)) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Answers "new errors since version X", or since a marker; then only what is new is told.
     pub fn new_since(&self, query: &NewQuery) -> Result<NewSince, NewSinceError> {
-        let line = self.line(&query.since)?;
+        self.new_since_after(query, None)
+    }
+
+    /// Answers the same, with what history says came after the marker's time: then what is worse or gone is told too.
+    pub fn new_since_after(
+        &self,
+        query: &NewQuery,
+        after: Option<&After>,
+    ) -> Result<NewSince, NewSinceError> {
+        let line = self.line(&query.since, after)?;
         if let Some(until) = &query.until {
             self.known_version(until)?;
         }
@@ -91,6 +127,9 @@ impl World {
         }
         let (versions, baseline) = self.sides(&line, query);
         let mut answer = self.frame(query, &versions, &baseline);
+        if let Line::Time(_, Some(after)) = &line {
+            self.measure(&mut answer, query, after);
+        }
         for (id, signature) in self.catalogue.iter() {
             let other = query
                 .channel
@@ -113,12 +152,12 @@ impl World {
         Ok(answer)
     }
 
-    fn line(&self, since: &str) -> Result<Line, NewSinceError> {
+    fn line<'a>(&self, since: &str, after: Option<&'a After>) -> Result<Line<'a>, NewSinceError> {
         if self.releases.versions.contains(&Name::from(since)) {
             return Ok(Line::Version(since.to_owned()));
         }
         if let Some(marker) = self.releases.markers.get(&since.to_owned()) {
-            return Ok(Line::Time(marker.at));
+            return Ok(Line::Time(marker.at, after));
         }
         self.known_version(since)?;
         Ok(Line::Version(since.to_owned()))
@@ -165,7 +204,7 @@ impl World {
     }
 
     /// Returns the versions of the new side and of the baseline, in the order of their deployment.
-    fn sides(&self, line: &Line, query: &NewQuery) -> (Vec<Name>, Vec<Name>) {
+    fn sides(&self, line: &Line<'_>, query: &NewQuery) -> (Vec<Name>, Vec<Name>) {
         let mut all: Vec<&Name> = self
             .releases
             .versions
@@ -234,12 +273,38 @@ impl World {
         }
     }
 
+    /// Says how much lies on each side of a time, in records.
+    fn measure(&self, answer: &mut NewSince, query: &NewQuery, after: &After) {
+        let asked_group = query.group.as_deref().filter(|it| *it != "*");
+        let (mut new, mut old) = ((0, Vec::new()), (0, Vec::new()));
+        for ((version, group), release) in self.releases.table.iter() {
+            if version.is_empty() || asked_group.is_some_and(|it| it != &**group) {
+                continue;
+            }
+            let key = (version.to_string(), group.to_string());
+            let n = after.records.get(&key).copied().unwrap_or_default();
+            let n = n.min(release.events);
+            for (side, n) in [(&mut new, n), (&mut old, release.events - n)] {
+                side.0 += n;
+                if n > 0 {
+                    side.1.push(version.to_string());
+                }
+            }
+        }
+        answer.versions.retain(|it| new.1.contains(it));
+        answer.baseline.retain(|it| old.1.contains(it));
+        (answer.events_new, answer.events_baseline) = (new.0, old.0);
+        (answer.exposure_new, answer.exposure_baseline) = (as_f64(new.0), as_f64(old.0));
+        "records".clone_into(&mut answer.exposure_source);
+        answer.enough_data = new.0 >= RECORDS_MIN && old.0 >= RECORDS_MIN;
+    }
+
     /// Puts one signature into the list where it belongs, if into any.
     fn place(
         &self,
         answer: &mut NewSince,
         query: &NewQuery,
-        line: &Line,
+        line: &Line<'_>,
         (id, signature): (SignatureId, &Signature),
     ) {
         let asked_group = query.group.as_deref().filter(|it| *it != "*");
@@ -250,21 +315,27 @@ impl World {
             if cell.version.is_empty() {
                 continue;
             }
-            let later = match line {
-                Line::Version(since) => self.releases.order(&cell.version, since).is_gt(),
-                Line::Time(at) => cell.first >= *at,
+            let parts = match line {
+                Line::Version(since) => {
+                    Parts::whole(cell, self.releases.order(&cell.version, since).is_gt())
+                }
+                Line::Time(at, after) => Parts::at(id, cell, *at, *after),
             };
             let past_until = query
                 .until
                 .as_deref()
                 .is_some_and(|until| self.releases.order(&cell.version, until).is_gt());
-            if !later {
+            if parts.old.is_some() {
                 old_anywhere = Some(old_anywhere.map_or(cell.first, |it| it.min(cell.first)));
             }
             if past_until || asked_group.is_some_and(|it| it != &*cell.group) {
                 continue;
             }
-            if later { &mut new } else { &mut old }.add(cell);
+            for (side, part) in [(&mut new, parts.new), (&mut old, parts.old)] {
+                if let Some(part) = part {
+                    side.add(cell, part);
+                }
+            }
         }
         let Some(first) = new.first else {
             place_gone(answer, line, (id, signature), &old);
@@ -277,20 +348,73 @@ impl World {
             }
             return;
         }
-        if matches!(line, Line::Version(_)) {
+        if line.is_measured() {
             place_worse(answer, (id, signature), &new, &old);
         }
     }
 }
 
+/// A part of what a signature did on one release: events, first and last time.
+#[derive(Clone, Copy)]
+struct Part {
+    events: u64,
+    first: EventTime,
+    last: EventTime,
+}
+
+/// What of it lies on each side.
+struct Parts {
+    new: Option<Part>,
+    old: Option<Part>,
+}
+
+impl Parts {
+    /// Everything lies on one side.
+    fn whole(cell: &Cell, is_new: bool) -> Self {
+        let part = Part {
+            events: cell.events,
+            first: cell.first,
+            last: cell.last,
+        };
+        Self {
+            new: is_new.then_some(part),
+            old: (!is_new).then_some(part),
+        }
+    }
+
+    /// A time lies between the sides.
+    fn at(id: SignatureId, cell: &Cell, at: EventTime, after: Option<&After>) -> Self {
+        let spans = cell.first < at && cell.last >= at && cell.events > 1;
+        let (true, Some(after)) = (spans, after) else {
+            return Self::whole(cell, cell.first >= at);
+        };
+        let key = (id, cell.version.to_string(), cell.group.to_string());
+        let known = after.events.get(&key).copied().unwrap_or_default();
+        // Its first event came before and its last one after, whatever the buckets of history say.
+        let events = known.clamp(1, cell.events - 1);
+        Self {
+            new: Some(Part {
+                events,
+                first: at,
+                last: cell.last,
+            }),
+            old: Some(Part {
+                events: cell.events - events,
+                first: cell.first,
+                last: at,
+            }),
+        }
+    }
+}
+
 impl Side {
-    fn add(&mut self, cell: &Cell) {
-        self.events += cell.events;
-        if self.first.is_none_or(|it| cell.first < it) {
-            self.first = Some(cell.first);
+    fn add(&mut self, cell: &Cell, part: Part) {
+        self.events += part.events;
+        if self.first.is_none_or(|it| part.first < it) {
+            self.first = Some(part.first);
             self.version = Some(cell.version.clone());
         }
-        self.last = self.last.max(Some(cell.last));
+        self.last = self.last.max(Some(part.last));
         if let Err(place) = self.groups.binary_search(&cell.group) {
             self.groups.insert(place, cell.group.clone());
         }
@@ -299,11 +423,11 @@ impl Side {
 
 fn place_gone(
     answer: &mut NewSince,
-    line: &Line,
+    line: &Line<'_>,
     (id, signature): (SignatureId, &Signature),
     old: &Side,
 ) {
-    if !matches!(line, Line::Version(_)) || answer.exposure_baseline <= 0.0 {
+    if !line.is_measured() || answer.exposure_baseline <= 0.0 {
         return;
     }
     let expected = as_f64(old.events) / answer.exposure_baseline * answer.exposure_new;

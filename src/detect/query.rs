@@ -11,8 +11,9 @@ use super::view::{
 };
 use crate::model::{
     Alert, AlertKind, AlertState, DeployMarker, EventTime, LevelClass, Sample, Severity,
-    SignatureId,
+    SignatureDef, SignatureId,
 };
+use crate::rules::Known;
 
 /// Minutes for which resolved alerts are sent again.
 // UX.md §7: resent for 15 minutes.
@@ -284,6 +285,7 @@ impl World {
             }
         }
         versions.sort_by(|a, b| self.releases.order(b, a));
+        let known = self.known(id, &signature.def);
         SignatureSummary {
             id,
             channel: signature.def.channel.clone(),
@@ -308,7 +310,19 @@ impl World {
                 .main(signature.events)
                 .filter(|(_, share)| *share >= MAIN_HOST_SHARE)
                 .map(|(host, _)| host.to_string()),
+            owner: known.owner.map(str::to_owned),
+            ticket: known.ticket.map(str::to_owned),
+            noise: known.noise.map(str::to_owned),
         }
+    }
+
+    /// Returns what the rules know about a signature.
+    fn known(&self, id: SignatureId, def: &SignatureDef) -> Known<'_> {
+        if self.rules.known.is_empty() {
+            return Known::default();
+        }
+        self.rules
+            .known(&def.channel, &def.template, &id.to_string())
     }
 }
 

@@ -132,6 +132,12 @@ pub struct SignatureSummary {
     pub hosts: u64,
     /// The host's name where one has at least 90 % of the events.
     pub main_host: Option<String>,
+    /// Who looks after it, by the rules.
+    pub owner: Option<String>,
+    /// Link to its ticket, by the rules.
+    pub ticket: Option<String>,
+    /// Why the rules call it noise, if they do.
+    pub noise: Option<String>,
 }
 
 /// The page of one signature.

@@ -312,7 +312,13 @@ impl World {
 
     /// Raises a problem.
     pub(super) fn raise(&mut self, at: EventTime, condition: super::lifecycle::Condition) {
-        self.book.raise(at, condition);
+        let id = condition.key.signature.map(|it| it.to_string());
+        let known = self.rules.known(
+            &condition.key.channel,
+            &condition.template,
+            id.as_deref().unwrap_or_default(),
+        );
+        self.book.raise(at, condition, known);
     }
 
     /// Returns the event time up to which all partitions are complete: the least watermark of those that are

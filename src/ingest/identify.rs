@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rapidhash::{RapidHashMap, RapidHashSet};
 
-use super::fingerprint::{Identity, Masker, redact, signature_id, trace};
+use super::fingerprint::{self, Identity, Masker, redact, signature_id, trace};
 use crate::model::{EventTime, LogEvent, Sample, SignatureDef, SignatureId};
-use crate::rules::{JoinRule, RuleSet, glob_matches};
+use crate::rules::{JoinRule, RuleSet, TraceRules, glob_matches};
 
 /// Distinct masked texts that a worker keeps before it starts afresh at a cut.
 const IDENTITIES_MAX: usize = 50_000;
@@ -36,7 +36,10 @@ pub(super) struct Identifier {
     sampled: Vec<Sampled>,
     /// Channels that no join rule names, by text, so that most events need no glob.
     unjoined: RapidHashSet<Box<str>>,
+    /// Places of the rules' own masks by channel; empty without any.
+    masks: RapidHashMap<Box<str>, Box<[usize]>>,
     key: Vec<u8>,
+    masked: String,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +58,9 @@ impl Identifier {
             definitions: Vec::new(),
             sampled: Vec::new(),
             unjoined: RapidHashSet::default(),
+            masks: RapidHashMap::default(),
             key: Vec::new(),
+            masked: String::new(),
         }
     }
 
@@ -66,8 +71,32 @@ impl Identifier {
 
     /// Returns the number of an event's signature.
     pub(super) fn signature(&mut self, channel: &str, event: &LogEvent<'_>) -> u32 {
-        let parts = Parts::of(event);
-        let frame = parts.frame();
+        if self.rules.masks.is_empty() {
+            return self.identified(channel, event, &Parts::of(event));
+        }
+        let mut masked = std::mem::take(&mut self.masked);
+        let mut parts = Parts::of(event);
+        if self.mask(channel, parts.message, &mut masked) {
+            parts.message = &masked;
+        }
+        let number = self.identified(channel, event, &parts);
+        self.masked = masked;
+        number
+    }
+
+    /// Replaces what the rules' own masks match; returns whether any did.
+    fn mask(&mut self, channel: &str, text: &str, out: &mut String) -> bool {
+        if !self.masks.contains_key(channel) {
+            let places = self.rules.masks.for_channel(channel);
+            self.masks.insert(channel.into(), places.into());
+        }
+        let places = self.masks.get(channel).map_or(&[][..], |it| it);
+        let text = fingerprint::looked_at(text);
+        self.rules.masks.apply(places, text, out)
+    }
+
+    fn identified(&mut self, channel: &str, event: &LogEvent<'_>, parts: &Parts<'_>) -> u32 {
+        let frame = parts.frame(&self.rules.trace);
         let class = event.level.class().name();
         self.key.clear();
         for part in [
@@ -146,6 +175,9 @@ impl Identifier {
         if self.unjoined.len() > IDENTITIES_MAX {
             self.unjoined.clear();
         }
+        if self.masks.len() > IDENTITIES_MAX {
+            self.masks.clear();
+        }
     }
 
     /// Returns the place of the join rule that applies, if any.
@@ -212,7 +244,7 @@ impl<'a> Parts<'a> {
         } else {
             thrown
         };
-        let unwrapped = super::fingerprint::prefix::unwrap(text);
+        let unwrapped = fingerprint::prefix::unwrap(text);
         let named = exception.map(|it| &*it.class).filter(|it| !it.is_empty());
         Self {
             exception: named.or(unwrapped.exception_class),
@@ -227,11 +259,16 @@ impl<'a> Parts<'a> {
     }
 
     /// Returns the top in-app frame, or the file that the exception or message names.
-    fn frame(&self) -> Option<String> {
+    fn frame(&self, rules: &TraceRules) -> Option<String> {
         let from_trace = if self.trace.is_empty() {
             None
         } else {
-            trace::parse(self.trace).key()
+            let says_nothing = rules.app.is_empty() && rules.library.is_empty();
+            trace::parse(self.trace).key_by(|frame| {
+                (!says_nothing)
+                    .then(|| rules.is_app(&frame.key()))
+                    .flatten()
+            })
         };
         from_trace.or_else(|| (!self.file.is_empty()).then(|| trace::file_key(self.file)))
     }
@@ -257,4 +294,19 @@ fn redacted(text: &str, max: usize) -> String {
     let mut out = String::new();
     redact::redact(text, &mut out);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fingerprint::Kind;
+    use crate::rules::MASK_KINDS;
+
+    #[test]
+    fn every_kind_that_a_rule_may_show_is_read_as_a_mask() {
+        for kind in MASK_KINDS {
+            let mask = format!("<{kind}>");
+            assert_eq!(super::fingerprint::canonical_of(&mask), "<*>", "{mask}");
+        }
+        assert_eq!(Kind::Id.mask(), "<id>");
+    }
 }

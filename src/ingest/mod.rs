@@ -10,6 +10,7 @@ pub mod fingerprint;
 mod identify;
 mod limiter;
 mod partition;
+pub mod rule_tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -142,7 +143,7 @@ impl Ingest {
             return;
         };
         partition.start_record(record);
-        partition.reject(Rejection::InternalError, record);
+        partition.quarantine(record);
     }
 
     /// Works on one record; tells why, if it could not be decoded.

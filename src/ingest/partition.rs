@@ -96,6 +96,21 @@ impl Partition {
         });
     }
 
+    /// Counts a record that may not be looked at, not even to redact it.
+    pub(super) fn quarantine(&mut self, record: &RawRecord<'_>) {
+        let n_bytes = record.payload.map_or(0, <[u8]>::len);
+        let nothing = RawRecord {
+            payload: None,
+            ..*record
+        };
+        self.reject(Rejection::InternalError, &nothing);
+        if let Some(sample) = self.rejected.last_mut()
+            && sample.offset == record.offset
+        {
+            sample.text = format!("{n_bytes} bytes, not shown: they stopped the process");
+        }
+    }
+
     pub(super) fn cut(&mut self, names: &Symbols, definitions: &[SignatureDef]) -> CountBatch {
         let mut batch = CountBatch {
             range: self.range.clone(),

@@ -119,12 +119,10 @@ impl Severity {
     }
 }
 
-/// Where an alert is in its life; Alertmanager's words.
+/// Where an alert is in its life; Alertmanager's words. Evidence that does not suffice yet is no alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertState {
-    /// Seen, but not yet for long enough.
-    Pending,
     /// Said.
     Firing,
     /// Over.
@@ -238,8 +236,12 @@ pub struct Alert {
     pub evidence: Evidence,
     /// Its mute, if a person quieted it: until when, and why.
     pub muted: Option<String>,
-    /// Why it is held back though firing (`storm`, `planned`, `budget`), if it is.
+    /// Why it is held back though firing (`storm`, `planned`, `noise`), if it is.
     pub withheld: Option<String>,
+    /// Who looks after it by the rules, when it began to fire.
+    pub owner: Option<String>,
+    /// Link to its ticket by the rules, when it began to fire.
+    pub ticket: Option<String>,
 }
 
 /// A change in the life of an alert. The sequence of these is the alert log.

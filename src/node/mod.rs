@@ -1,6 +1,7 @@
 //! Wires sources, stage 1, stage 2, store, notifier and API together; owns every task, thread, clock and
 //! queue, and the stop. The only place that knows how the process runs.
 
+mod acks;
 mod alerting;
 mod clock;
 pub mod demo;
@@ -12,6 +13,7 @@ mod snapshot;
 mod sources;
 mod stage2;
 mod status;
+mod upkeep;
 mod view;
 mod watermark;
 

@@ -1,5 +1,6 @@
 //! `fatalmonitor serve`: everything at work until a signal.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -9,17 +10,20 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::sources::{Started, start_sources};
+use super::acks::Acks;
+use super::sources::{Started, Stored, start_sources};
 use super::stage2::{End, Stage2};
 use super::status::StatusBoard;
+use super::upkeep::Upkeep;
 use super::view::WorldView;
 use super::watermark::Watermarks;
 use super::{clock, view};
 use crate::api::{self, ApiParts, ApiState, IngestRequest, Request};
-use crate::config::Config;
+use crate::config::{Config, SourceKind};
 use crate::detect::{Position, World};
 use crate::ingest::Clock;
-use crate::notify::{self, Notice};
+use crate::model::Alert;
+use crate::notify::{self, Notice, NotifyStats};
 use crate::rules::RuleSet;
 use crate::source::Delivery;
 use crate::source::Finite;
@@ -108,8 +112,8 @@ pub async fn serve(
         None
     };
     let Opened {
-        store,
-        positions,
+        mut store,
+        stored,
         world,
         reader,
     } = open_store(&options)?;
@@ -124,21 +128,18 @@ pub async fn serve(
 
     let (outlet, deliveries) = mpsc::channel(DELIVERIES_MAX);
     let (requests, requests_in) = mpsc::channel::<Request>(REQUESTS_MAX);
-    let (notices, notices_in) = mpsc::channel::<Notice>(NOTICES_MAX);
     let sources_stop = stop.child_token();
     let mut threads = Vec::new();
     let Started { advisory, ingest } =
-        start_sources(&options, &positions, (&outlet, &sources_stop), &mut threads)?;
+        start_sources(&options, &stored, (&outlet, &sources_stop), &mut threads)?;
     drop(outlet);
 
     let mut tasks = tokio::task::JoinSet::new();
-    let sender = super::alerting::notifier(config)?;
-    let notified = sender.stats();
-    tasks.spawn(sender.run(notices_in, stop.clone()));
-    notices
-        .send(Notice::Active(active))
-        .await
-        .context("the notifier has stopped")?;
+    let Telling {
+        acks,
+        notices,
+        notified,
+    } = start_telling(config, (&mut store, &reader), active, (&mut tasks, &stop)).await?;
     if let Some(listener) = listener {
         let view = WorldView::new(Arc::clone(&world), view::History::new(reader));
         let state = api_state(config, view, (&metrics, &status), (requests, ingest));
@@ -147,8 +148,11 @@ pub async fn serve(
     let names: Vec<String> = config.source.iter().map(|it| it.name.clone()).collect();
     let stage2 = Stage2 {
         world,
+        upkeep: Upkeep::new(config, &store, Arc::clone(&status)),
         store: Some(store),
-        watermarks: watermarks(&options, &positions),
+        acks,
+        quieted: BTreeSet::new(),
+        watermarks: watermarks(&options, &stored.positions),
         clock: options.clock,
         metrics,
         board: StatusBoard::new(status, names.clone(), notified),
@@ -168,6 +172,40 @@ pub async fn serve(
     }
     wind_down(&stop, tasks, threads, config.limits.shutdown_seconds).await;
     served(end)
+}
+
+/// The way to whoever is told.
+struct Telling {
+    acks: Acks,
+    notices: mpsc::Sender<Notice>,
+    notified: Arc<NotifyStats>,
+}
+
+/// Starts the notifier and tells it what was missed while we were away.
+async fn start_telling(
+    config: &Config,
+    (store, reader): (&mut Store, &HistoryReader),
+    active: Vec<Alert>,
+    (tasks, stop): (&mut tokio::task::JoinSet<()>, &CancellationToken),
+) -> anyhow::Result<Telling> {
+    let (notices, notices_in) = mpsc::channel::<Notice>(NOTICES_MAX);
+    let sender = super::alerting::notifier(config)?;
+    let notified = sender.stats();
+    tasks.spawn(sender.run(notices_in, stop.clone()));
+    let acks = Acks::open(config, store, reader.last_seq()?, Arc::clone(&notified))?;
+    let mut first = acks.missed(reader)?;
+    first.push(Notice::Active(active));
+    for notice in first {
+        notices
+            .send(notice)
+            .await
+            .context("the notifier has stopped")?;
+    }
+    Ok(Telling {
+        acks,
+        notices,
+        notified,
+    })
 }
 
 fn served(end: End) -> anyhow::Result<Served> {
@@ -212,7 +250,7 @@ async fn listen(options: &ServeOptions) -> anyhow::Result<TcpListener> {
 /// What the store held.
 struct Opened {
     store: Store,
-    positions: Vec<Position>,
+    stored: Stored,
     world: World,
     reader: HistoryReader,
 }
@@ -229,7 +267,10 @@ fn open_store(options: &ServeOptions) -> anyhow::Result<Opened> {
     }
     let loaded = store.load().context("cannot read the store")?;
     store.set_note("rules_hash", &options.rules.hash)?;
-    let positions = loaded.positions.clone();
+    let stored = Stored {
+        positions: loaded.positions.clone(),
+        rows: loaded.source_rows,
+    };
     let world = World::restore(
         Arc::clone(&options.rules),
         loaded.rows.into_iter(),
@@ -241,7 +282,7 @@ fn open_store(options: &ServeOptions) -> anyhow::Result<Opened> {
         .context("cannot open the store for reading")?;
     Ok(Opened {
         store,
-        positions,
+        stored,
         world,
         reader,
     })
@@ -343,7 +384,12 @@ fn store_limits(config: &Config) -> store::Limits {
         keep_10s_seconds: keep(config.limits.keep_10s_days),
         keep_1m_seconds: keep(config.limits.keep_1m_days),
         keep_1h_seconds: keep(config.limits.keep_1h_days),
-        ..store::Limits::default()
+        size_bytes_max: config.limits.store_bytes_max,
+        // Kafka and files are their own log; a post that was answered is nowhere else.
+        sync_full: config
+            .source
+            .iter()
+            .any(|it| matches!(it.kind, SourceKind::Http(_))),
     }
 }
 

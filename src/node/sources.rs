@@ -15,11 +15,11 @@ use crate::config::{SourceConfig, SourceKind};
 use crate::detect::Position;
 use crate::ingest::Ingest;
 use crate::ingest::decode::Dialect;
-use crate::source::Outlet;
 use crate::source::file::{FileOptions, FileReader};
 use crate::source::http;
 #[cfg(feature = "kafka")]
 use crate::source::kafka::{KafkaOptions, KafkaReader, StoredPositions};
+use crate::source::{Careful, Outlet, Row};
 
 /// What the sources need to be talked to.
 pub(super) struct Started {
@@ -27,10 +27,17 @@ pub(super) struct Started {
     pub(super) ingest: Option<mpsc::Sender<IngestRequest>>,
 }
 
+/// What sources stored.
+pub(super) struct Stored {
+    pub(super) positions: Vec<Position>,
+    /// Rows of their own: kind, key, value.
+    pub(super) rows: Vec<Row>,
+}
+
 /// Starts a thread for every source.
 pub(super) fn start_sources(
     options: &ServeOptions,
-    positions: &[Position],
+    stored: &Stored,
     (outlet, stop): (&Outlet, &CancellationToken),
     threads: &mut Vec<std::thread::JoinHandle<()>>,
 ) -> anyhow::Result<Started> {
@@ -39,7 +46,7 @@ pub(super) fn start_sources(
         ingest: None,
     };
     for source in &options.config.source {
-        let work = source_work(options, source, positions, &mut started)?;
+        let work = source_work(options, source, stored, &mut started)?;
         let (outlet, stop) = (outlet.clone(), stop.clone());
         let thread = std::thread::Builder::new()
             .name(format!("source-{}", source.name))
@@ -56,7 +63,7 @@ type Work = Box<dyn FnOnce(&Outlet, &CancellationToken) + Send>;
 fn source_work(
     options: &ServeOptions,
     source: &SourceConfig,
-    positions: &[Position],
+    stored: &Stored,
     started: &mut Started,
 ) -> anyhow::Result<Work> {
     let dialect: Dialect = source.dialect.parse().map_err(|error| {
@@ -68,14 +75,17 @@ fn source_work(
     })?;
     let ingest = Ingest::new(Arc::clone(&options.rules), dialect, options.clock);
     let commit_interval_ms = options.config.limits.commit_interval_ms;
-    let positions = positions.to_vec();
+    let positions = stored.positions.clone();
+    let noted = options.config.data_dir.join("attempts");
+    let careful = Careful::start(&noted, &source.name, &positions);
+    let work = (ingest, careful);
     match &source.kind {
         #[cfg(feature = "kafka")]
         SourceKind::Kafka(kafka) => {
-            let stored: StoredPositions = Arc::new(Mutex::new(BTreeMap::new()));
+            let advised: StoredPositions = Arc::new(Mutex::new(BTreeMap::new()));
             started
                 .advisory
-                .insert(source.name.clone(), Arc::clone(&stored));
+                .insert(source.name.clone(), Arc::clone(&advised));
             let reader = KafkaReader::new(
                 KafkaOptions {
                     name: source.name.clone(),
@@ -85,9 +95,9 @@ fn source_work(
                     clock: clock::now,
                     finite: options.finite.clone(),
                 },
-                ingest,
+                work,
                 positions,
-                stored,
+                advised,
             )?;
             Ok(Box::new(move |outlet, stop| {
                 report(&reader.run(outlet, stop));
@@ -107,7 +117,7 @@ fn source_work(
                 commit_interval_ms,
                 clock: clock::now,
             };
-            let reader = FileReader::new(file, ingest, positions);
+            let reader = FileReader::new(file, work, positions);
             Ok(Box::new(move |outlet, stop| {
                 report(&reader.run(outlet, stop));
             }))
@@ -115,7 +125,12 @@ fn source_work(
         SourceKind::Http(_) => {
             let (requests, posts) = ingest_bridge();
             started.ingest = Some(requests);
-            let reader = http::HttpReader::new(source.name.clone(), ingest, &positions, clock::now);
+            let reader = http::HttpReader::new(
+                source.name.clone(),
+                work,
+                (&positions, &stored.rows),
+                clock::now,
+            );
             Ok(Box::new(move |outlet, stop| {
                 report(&reader.run(posts, outlet, stop));
             }))
@@ -141,10 +156,10 @@ fn ingest_bridge() -> (mpsc::Sender<IngestRequest>, mpsc::Receiver<http::Post>) 
             tokio::spawn(async move {
                 let answer = match answer.await {
                     Ok(receipt) => Ok(IngestReceipt {
-                        read: receipt.totals.read,
-                        counted: receipt.totals.counted,
-                        capped: receipt.totals.capped,
-                        rejected: receipt.totals.rejected_sum(),
+                        read: receipt.sums.read,
+                        counted: receipt.sums.counted,
+                        capped: receipt.sums.capped,
+                        rejected: receipt.sums.rejected,
                         duplicate: receipt.duplicate,
                     }),
                     Err(_) => Err(OperationError::Unavailable(

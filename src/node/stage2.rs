@@ -4,21 +4,23 @@
 //! then tell: notifier, acknowledgements, advisory offsets. When the disk is full it takes in nothing more
 //! and tries again; alerts that are already firing go on being sent meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::acks::Acks;
 use super::clock;
 use super::status::StatusBoard;
+use super::upkeep::Upkeep;
 use super::watermark::Watermarks;
 use crate::api::{Operation, OperationError, Request};
-use crate::detect::{Checkpoint, World};
+use crate::detect::{Checkpoint, StateRow, World};
 use crate::ingest::Clock;
 use crate::link;
-use crate::model::{AlertTransition, EventTime};
+use crate::model::{AlertId, AlertState, AlertTransition, EventTime};
 use crate::notify::Notice;
 use crate::source::Delivery;
 use crate::store::{Store, StoreError};
@@ -27,9 +29,6 @@ use crate::telemetry::Metrics;
 /// How long we wait between two tries to write to a full disk.
 // 5 s: RELIABILITY.md §3, "disk full".
 const FULL_RETRY: Duration = Duration::from_secs(5);
-
-/// Seconds between two clean-ups of old history.
-const PRUNE_SECONDS: i64 = 600;
 
 /// Positions by source, for the advisory commits of Kafka sources.
 pub(super) type AdvisoryPositions =
@@ -55,6 +54,12 @@ pub(super) struct Stage2 {
     pub world: Arc<RwLock<World>>,
     /// Store; `None` keeps nothing.
     pub store: Option<Store>,
+    /// Snapshots, and the forgetting of old history.
+    pub upkeep: Upkeep,
+    /// What webhooks have taken.
+    pub acks: Acks,
+    /// Firing alerts that nobody is told of, as of the last commit.
+    pub quieted: BTreeSet<AlertId>,
     /// Clock of all partitions.
     pub watermarks: Watermarks,
     /// What tells "now" for idle partitions.
@@ -79,6 +84,7 @@ pub(super) struct Stage2 {
 #[derive(Debug, Default)]
 struct Waiting {
     stored: Vec<oneshot::Sender<()>>,
+    rows: Vec<StateRow>,
     requests: Vec<oneshot::Sender<Result<(), OperationError>>>,
     dirty: bool,
 }
@@ -95,7 +101,6 @@ impl Stage2 {
         let mut ticks = tokio::time::interval(self.commit_interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut committed_at = clock::instant();
-        let mut prune_at = clock::now();
         loop {
             let mut failed = None;
             tokio::select! {
@@ -129,10 +134,7 @@ impl Stage2 {
             if over {
                 return End::SourcesEnded;
             }
-            if clock::now() >= prune_at {
-                prune_at = clock::now().plus_seconds(PRUNE_SECONDS);
-                self.prune();
-            }
+            self.keep_up();
         }
     }
 
@@ -142,9 +144,11 @@ impl Stage2 {
                 source,
                 batches,
                 partitions,
+                rows,
                 stored,
             } => {
                 waiting.stored.extend(stored);
+                waiting.rows.extend(rows);
                 if !partitions.is_empty() {
                     self.watermarks.only(&source, &partitions);
                 }
@@ -170,6 +174,8 @@ impl Stage2 {
                 self.board
                     .partitions(&source, &partitions, &self.watermarks, now);
             }
+            Delivery::Letters { delivered, lost } => self.metrics.add_letters(delivered, lost),
+            Delivery::SteppedOver { places } => self.board.stepped_over(places),
             Delivery::Ended { source } => {
                 self.watermarks.ended(&source);
                 self.sources.retain(|it| *it != source);
@@ -216,10 +222,11 @@ impl Stage2 {
         waiting: &mut Waiting,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
-        let (checkpoint, transitions) = {
+        let (mut checkpoint, transitions) = {
             let mut world = self.write();
             (world.take_checkpoint(), world.take_transitions())
         };
+        checkpoint.rows.append(&mut waiting.rows);
         let started = clock::instant();
         while let Some(store) = &mut self.store {
             match store.commit(&checkpoint) {
@@ -271,6 +278,7 @@ impl Stage2 {
         {
             tracing::error!("the notifier has stopped");
         }
+        self.tell_mutes().await;
         // Whoever waited may have gone away; that changes nothing.
         for stored in waiting.stored.drain(..) {
             stored.send(()).ok();
@@ -281,13 +289,36 @@ impl Stage2 {
         waiting.dirty = false;
     }
 
-    fn prune(&mut self) {
-        let event_now = self.write().clock();
-        if let (Some(store), Some(now)) = (&mut self.store, event_now)
-            && let Err(error) = store.prune(now)
-        {
-            tracing::warn!(%error, "old history is not cleaned up");
+    /// Tells Alertmanagers how things are when an alert was muted or a mute has ended: that is no transition.
+    async fn tell_mutes(&mut self) {
+        let active = self.write().active_alerts();
+        let quieted: BTreeSet<AlertId> = active
+            .iter()
+            .filter(|it| it.state == AlertState::Firing)
+            .filter(|it| it.muted.is_some() || it.withheld.is_some())
+            .map(|it| it.id.clone())
+            .collect();
+        if quieted == self.quieted {
+            return;
         }
+        self.quieted = quieted;
+        if let Some(notify) = &self.notify
+            && notify.send(Notice::Active(active)).await.is_err()
+        {
+            tracing::error!("the notifier has stopped");
+        }
+    }
+
+    /// Does between two commits what keeps the store in shape.
+    fn keep_up(&mut self) {
+        let event_now = self.write().clock();
+        let Some(store) = &mut self.store else {
+            return;
+        };
+        if let Err(error) = self.acks.store(store) {
+            tracing::warn!(%error, "what webhooks have taken is not noted yet");
+        }
+        self.upkeep.work(store, event_now);
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, World> {

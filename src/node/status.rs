@@ -12,6 +12,9 @@ use crate::source::PartitionStatus;
 use crate::store::Store;
 use crate::telemetry::{self, SharedStatus};
 
+/// Records that were stepped over whose places are shown.
+const STEPPED_OVER_MAX: usize = 20;
+
 /// The status, with what is needed to keep it.
 #[derive(Debug)]
 pub(super) struct StatusBoard {
@@ -93,6 +96,14 @@ impl StatusBoard {
             None => self.troubles.remove(source),
         };
         self.update_ready();
+    }
+
+    /// Notes records that stopped the process before and were stepped over.
+    pub(super) fn stepped_over(&self, places: Vec<String>) {
+        let mut status = telemetry::write(&self.status);
+        status.stepped_over_total += places.len() as u64;
+        let room = STEPPED_OVER_MAX.saturating_sub(status.stepped_over.len());
+        status.stepped_over.extend(places.into_iter().take(room));
     }
 
     /// Notes that nothing can be written.

@@ -59,6 +59,10 @@ impl ReadView for WorldView {
         });
         page.rows.retain(|it| {
             filter.level.is_none_or(|least| it.level >= least)
+                && filter
+                    .owner
+                    .as_ref()
+                    .is_none_or(|_| it.owner == filter.owner)
                 && (filter.states.is_empty() || filter.states.contains(&it.state))
         });
         let total = page.rows.len() as u64;
@@ -156,8 +160,18 @@ impl ReadView for WorldView {
             channel: filter.channel.clone(),
             count_min: filter.min_hits,
         };
+        let at = self.world().marker_time(&query.since);
+        let after = match at {
+            None => None,
+            Some(at) => {
+                let reader = self.history.0.lock();
+                let reader = reader.unwrap_or_else(PoisonError::into_inner);
+                let after = reader.after(at);
+                Some(after.map_err(|error| ReadError::Failed(error.to_string()))?)
+            }
+        };
         self.world()
-            .new_since(&query)
+            .new_since_after(&query, after.as_ref())
             .map_err(|error: NewSinceError| {
                 ReadError::NotFound(
                     error.to_string(),

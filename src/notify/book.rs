@@ -83,7 +83,6 @@ impl Book {
     pub(super) fn put(&mut self, alert: &Alert, now: EventTime) -> usize {
         let is_quieted = alert.muted.is_some() || alert.withheld.is_some();
         match alert.state {
-            AlertState::Pending => 0,
             AlertState::Firing if !is_quieted => {
                 self.resolve_severities(&alert.key, Some(alert.severity), now);
                 self.fire(alert)

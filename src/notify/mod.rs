@@ -169,8 +169,13 @@ pub enum Notice {
     Transitions(Vec<AlertTransition>),
     /// Every alert that is firing or was resolved lately, sent at start and after a mute: for Alertmanagers.
     Active(Vec<Alert>),
-    /// Transitions that a webhook may have missed while we were down, read from the alert log: for webhooks only.
-    Missed(Vec<AlertTransition>),
+    /// Transitions that one webhook may have missed while we were down, read from the alert log: for that one only.
+    Missed {
+        /// Place of the webhook in the configuration.
+        webhook: usize,
+        /// What it may have missed, in the order of the alert log.
+        transitions: Vec<AlertTransition>,
+    },
 }
 
 /// Sends alerts and transitions until it is told to stop.
@@ -256,8 +261,11 @@ impl Notifier {
                     sender.reconcile(alerts, now);
                 }
             }
-            Notice::Missed(transitions) => {
-                for sender in &self.webhooks {
+            Notice::Missed {
+                webhook,
+                transitions,
+            } => {
+                if let Some(sender) = self.webhooks.get(*webhook) {
                     sender.take(transitions);
                 }
             }

@@ -90,6 +90,7 @@ impl Letterhead {
         annotate("dashboard_url", page.clone());
         annotate("runbook_url", link(self.runbook_url.as_deref(), alert));
         annotate("logs_url", link(self.logs_url.as_deref(), alert));
+        annotate("ticket_url", alert.ticket.clone());
         PostedAlert {
             labels: self.labels(alert),
             annotations,
@@ -130,6 +131,7 @@ impl Letterhead {
             ("channel", &key.channel),
             ("signature", signature.as_deref().unwrap_or_default()),
             ("host", host.unwrap_or_default()),
+            ("owner", alert.owner.as_deref().unwrap_or_default()),
         ];
         let mut labels = self.external_labels.clone();
         for (name, value) in own {

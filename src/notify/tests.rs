@@ -44,6 +44,8 @@ fn alert(channel: &str, severity: Severity, state: AlertState, started_at: Event
         evidence: Evidence::default(),
         muted: None,
         withheld: None,
+        owner: None,
+        ticket: None,
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::model::{AlertState, AlertTransition, EventTime};
+use crate::model::{AlertTransition, EventTime};
 
 use super::client::{Outcome, Target};
 use super::stats::TargetStats;
@@ -180,7 +180,5 @@ impl WebhookSender {
 
 /// Tells whether people are to know of a transition.
 fn is_told(transition: &AlertTransition) -> bool {
-    transition.to != AlertState::Pending
-        && transition.alert.muted.is_none()
-        && transition.alert.withheld.is_none()
+    transition.alert.muted.is_none() && transition.alert.withheld.is_none()
 }

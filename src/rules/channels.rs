@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::RuleProblem;
+use super::place::Placed;
 use crate::model::Level;
 
 /// Tells whether a name matches a glob in which `*` stands for any run of characters.
@@ -36,6 +37,16 @@ pub struct CapRule {
     pub events_per_second: u32,
 }
 
+/// Finds caps under which nothing could be seen.
+pub(super) fn check_caps(rules: &[Placed<CapRule>], problems: &mut Vec<RuleProblem>) {
+    for rule in rules.iter().filter(|it| it.events_per_second == 0) {
+        problems.push(rule.problem(&format!(
+            "[[cap]] for `{}` keeps 0 events a second, so its errors could never be seen: use at least 1",
+            rule.channel
+        )));
+    }
+}
+
 /// All caps, with the default for channels that no rule names.
 #[derive(Clone, Debug)]
 pub struct CapRules {
@@ -47,13 +58,7 @@ pub struct CapRules {
 const CAP_DEFAULT: u32 = 2000;
 
 impl CapRules {
-    pub(super) fn new(rules: Vec<CapRule>, problems: &mut Vec<RuleProblem>) -> Self {
-        for rule in rules.iter().filter(|it| it.events_per_second == 0) {
-            problems.push(RuleProblem::new(format!(
-                "[[cap]] for channel `{}` keeps 0 events a second, so its errors could never be seen: use at least 1",
-                rule.channel
-            )));
-        }
+    pub(super) const fn new(rules: Vec<CapRule>) -> Self {
         Self { rules }
     }
 

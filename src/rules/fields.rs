@@ -1,10 +1,11 @@
 //! Which part of a record feeds which field of an event.
 
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde::Deserialize;
 
 use super::RuleProblem;
+use super::masks::bounded_regex;
 
 /// Dotted JSON paths, tried in order; the first that holds a text or number wins.
 pub type FieldPaths = Vec<String>;
@@ -59,10 +60,6 @@ pub struct PlainPattern {
     pub pattern: String,
 }
 
-/// Bytes that a compiled pattern may take.
-// RELIABILITY.md §0 F7: with 1 MiB, patterns made to explode are refused within milliseconds.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
-
 /// Group names of a pattern that are not captured fields.
 pub const PATTERN_GROUPS: [&str; 11] = [
     "time",
@@ -81,12 +78,7 @@ pub const PATTERN_GROUPS: [&str; 11] = [
 impl PlainPattern {
     /// Compiles the expression; the error is a sentence.
     pub fn regex(&self) -> Result<Regex, String> {
-        RegexBuilder::new(&self.pattern)
-            .size_limit(PATTERN_BYTES_MAX)
-            .dfa_size_limit(PATTERN_BYTES_MAX)
-            .nest_limit(50)
-            .build()
-            .map_err(|error| error.to_string().trim().replace('\n', " "))
+        bounded_regex(&self.pattern)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::place::Placed;
 use super::{RuleProblem, glob_matches};
 use crate::model::EventTime;
 
@@ -28,6 +29,18 @@ pub struct VersionAt {
     pub version: String,
 }
 
+/// Finds groups that say nothing.
+pub(super) fn check(groups: &[Placed<GroupRule>], problems: &mut Vec<RuleProblem>) {
+    for group in groups {
+        if group.name.is_empty() || group.matches.is_empty() {
+            problems.push(group.problem(&format!(
+                "[[group]] `{}` needs a name and at least one entry in `match`",
+                group.name
+            )));
+        }
+    }
+}
+
 /// The table wiki → group, and group → version over time.
 #[derive(Clone, Debug, Default)]
 pub struct GroupRules {
@@ -36,19 +49,7 @@ pub struct GroupRules {
 }
 
 impl GroupRules {
-    pub(super) fn new(
-        groups: Vec<GroupRule>,
-        mut versions: Vec<VersionAt>,
-        problems: &mut Vec<RuleProblem>,
-    ) -> Self {
-        for group in &groups {
-            if group.name.is_empty() || group.matches.is_empty() {
-                problems.push(RuleProblem::new(format!(
-                    "[[group]] `{}` needs a name and at least one entry in `match`",
-                    group.name
-                )));
-            }
-        }
+    pub(super) fn new(groups: Vec<GroupRule>, mut versions: Vec<VersionAt>) -> Self {
         versions.sort_by_key(|a| a.from);
         Self { groups, versions }
     }

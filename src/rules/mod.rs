@@ -5,16 +5,28 @@
 
 mod channels;
 mod detect;
+mod example;
 mod fields;
 mod groups;
+mod known;
+mod linear;
+mod masks;
+mod place;
 mod problem;
+mod reach;
 
 use serde::Deserialize;
+use toml::Spanned;
+
+use self::place::{Placed, rules_of};
 
 pub use channels::{CapRule, CapRules, ChannelRule, DropRule, JoinRule, MixRule, glob_matches};
 pub use detect::DetectRules;
+pub use example::RuleTest;
 pub use fields::{CapturedField, FieldPaths, FieldRules, PATTERN_GROUPS, PlainPattern};
 pub use groups::{GroupRule, GroupRules, VersionAt};
+pub use known::{Known, KnownRule};
+pub use masks::{MASK_KINDS, MaskRule, MaskRules, TraceRules};
 pub use problem::RuleProblem;
 
 /// Text of `rules/mediawiki.toml`, which is also what the program uses when it is given no rules.
@@ -37,6 +49,14 @@ pub struct RuleSet {
     pub mixes: Vec<MixRule>,
     /// Records that are dropped on purpose, such as the second copy of one event.
     pub drops: Vec<DropRule>,
+    /// Masks beside the built-in ones.
+    pub masks: MaskRules,
+    /// Which frames of a trace are own code.
+    pub trace: TraceRules,
+    /// What people know about signatures.
+    pub known: Vec<KnownRule>,
+    /// Examples of what the rules should do.
+    pub tests: Vec<RuleTest>,
     /// Thresholds of detection.
     pub detect: DetectRules,
     /// Short hash of the texts, so that nodes can tell whether they run the same rules.
@@ -44,17 +64,39 @@ pub struct RuleSet {
 }
 
 /// One file as written. Every table is optional; several files are put together.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RuleFile {
     fields: Option<FieldRules>,
-    group: Vec<GroupRule>,
+    group: Vec<Spanned<GroupRule>>,
     version_at: Vec<VersionAt>,
-    cap: Vec<CapRule>,
-    channel: Vec<ChannelRule>,
-    join: Vec<JoinRule>,
-    mix: Vec<MixRule>,
-    drop: Vec<DropRule>,
+    cap: Vec<Spanned<CapRule>>,
+    channel: Vec<Spanned<ChannelRule>>,
+    join: Vec<Spanned<JoinRule>>,
+    mix: Vec<Spanned<MixRule>>,
+    drop: Vec<Spanned<DropRule>>,
+    mask: Vec<Spanned<MaskRule>>,
+    trace: Option<TraceRules>,
+    known: Vec<Spanned<KnownRule>>,
+    test: Vec<Spanned<RuleTest>>,
+    detect: Option<DetectRules>,
+}
+
+/// All files together, each rule with its place.
+#[derive(Debug, Default)]
+struct AllFiles {
+    fields: Option<FieldRules>,
+    groups: Vec<Placed<GroupRule>>,
+    versions: Vec<VersionAt>,
+    caps: Vec<Placed<CapRule>>,
+    channels: Vec<Placed<ChannelRule>>,
+    joins: Vec<Placed<JoinRule>>,
+    mixes: Vec<Placed<MixRule>>,
+    drops: Vec<Placed<DropRule>>,
+    masks: Vec<Placed<MaskRule>>,
+    trace: TraceRules,
+    known: Vec<Placed<KnownRule>>,
+    tests: Vec<Placed<RuleTest>>,
     detect: Option<DetectRules>,
 }
 
@@ -72,27 +114,33 @@ impl RuleSet {
     /// Reads rule texts, given as `(file name, text)`; returns every problem if there is any.
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, Vec<RuleProblem>> {
         let mut problems = Vec::new();
-        let mut all = RuleFile::default();
+        let mut all = AllFiles::default();
         let mut hasher = blake3::Hasher::new();
         for (name, text) in files {
             hasher.update(text.as_bytes());
             match toml::from_str::<RuleFile>(text) {
-                Ok(file) => all.merge(file, name, &mut problems),
+                Ok(file) => all.add(file, (name, text), &mut problems),
                 Err(error) => problems.push(RuleProblem::from_toml(name, text, &error)),
             }
         }
+        all.check(&mut problems);
         let set = Self {
             fields: all.fields.unwrap_or_default(),
-            groups: GroupRules::new(all.group, all.version_at, &mut problems),
-            caps: CapRules::new(all.cap, &mut problems),
-            channels: all.channel,
-            joins: all.join,
-            mixes: all.mix,
-            drops: all.drop,
+            groups: GroupRules::new(rules_of(all.groups), all.versions),
+            caps: CapRules::new(rules_of(all.caps)),
+            channels: rules_of(all.channels),
+            joins: rules_of(all.joins),
+            mixes: rules_of(all.mixes),
+            drops: rules_of(all.drops),
+            masks: MaskRules::new(&all.masks, &mut problems),
+            trace: all.trace,
+            known: rules_of(all.known),
+            tests: example::placed(all.tests, &mut problems),
             detect: all.detect.unwrap_or_default(),
             hash: hasher.finalize().to_hex().chars().take(16).collect(),
         };
-        set.check(&mut problems);
+        set.fields.check(&mut problems);
+        set.detect.check(&mut problems);
         if problems.is_empty() {
             Ok(set)
         } else {
@@ -107,51 +155,79 @@ impl RuleSet {
             .find(|it| glob_matches(&it.name, channel))
     }
 
-    fn check(&self, problems: &mut Vec<RuleProblem>) {
-        for join in &self.joins {
-            for field in &join.fields {
-                if self.fields.captured(field).is_none() {
-                    problems.push(RuleProblem::new(format!(
-                        "[[join]] for channel `{}` names the field `{field}`, which no record provides: add it to `context` in [fields]",
-                        join.channel
-                    )));
-                }
-            }
-        }
-        for mix in &self.mixes {
-            if self.fields.captured(&mix.field).is_none() {
-                problems.push(RuleProblem::new(format!(
-                    "[[mix]] for channel `{}` names the field `{}`, which no record provides: add it to `context` in [fields]",
-                    mix.channel, mix.field
-                )));
-            }
-        }
-        self.fields.check(problems);
-        self.detect.check(problems);
+    /// Returns what the rules know about a signature; `id` is empty for a problem that is not about one.
+    pub fn known(&self, channel: &str, template: &str, id: &str) -> Known<'_> {
+        known::known(&self.known, channel, template, id)
     }
 }
 
-impl RuleFile {
-    fn merge(&mut self, other: Self, name: &str, problems: &mut Vec<RuleProblem>) {
-        if other.fields.is_some() && self.fields.is_some() {
-            problems.push(RuleProblem::new(format!(
-                "{name}: a second [fields] table: keep one of them"
-            )));
+impl AllFiles {
+    fn add(&mut self, file: RuleFile, at: (&str, &str), problems: &mut Vec<RuleProblem>) {
+        fn place<T>(into: &mut Vec<Placed<T>>, rules: Vec<Spanned<T>>, (name, text): (&str, &str)) {
+            into.extend(rules.into_iter().map(|it| Placed::new(name, text, it)));
         }
-        if other.detect.is_some() && self.detect.is_some() {
-            problems.push(RuleProblem::new(format!(
-                "{name}: a second [detect] table: keep one of them"
-            )));
+        for (table, twice) in [
+            ("fields", self.fields.is_some() && file.fields.is_some()),
+            ("detect", self.detect.is_some() && file.detect.is_some()),
+        ] {
+            if twice {
+                problems.push(RuleProblem::new(format!(
+                    "{}: a second [{table}] table: keep one of them",
+                    at.0
+                )));
+            }
         }
-        self.fields = self.fields.take().or(other.fields);
-        self.detect = self.detect.take().or(other.detect);
-        self.group.extend(other.group);
-        self.version_at.extend(other.version_at);
-        self.cap.extend(other.cap);
-        self.channel.extend(other.channel);
-        self.join.extend(other.join);
-        self.mix.extend(other.mix);
-        self.drop.extend(other.drop);
+        self.fields = self.fields.take().or(file.fields);
+        self.detect = self.detect.take().or(file.detect);
+        self.versions.extend(file.version_at);
+        let trace = file.trace.unwrap_or_default();
+        self.trace.app.extend(trace.app);
+        self.trace.library.extend(trace.library);
+        place(&mut self.groups, file.group, at);
+        place(&mut self.caps, file.cap, at);
+        place(&mut self.channels, file.channel, at);
+        place(&mut self.joins, file.join, at);
+        place(&mut self.mixes, file.mix, at);
+        place(&mut self.drops, file.drop, at);
+        place(&mut self.masks, file.mask, at);
+        place(&mut self.known, file.known, at);
+        place(&mut self.tests, file.test, at);
+    }
+
+    fn check(&self, problems: &mut Vec<RuleProblem>) {
+        let unknown = FieldRules::default();
+        let fields = self.fields.as_ref().unwrap_or(&unknown);
+        let missing = |field: &str| {
+            format!(
+                "the field `{field}`, which no record provides: add it to `context` in [fields]"
+            )
+        };
+        for join in &self.joins {
+            for field in join
+                .fields
+                .iter()
+                .filter(|it| fields.captured(it).is_none())
+            {
+                let (channel, missing) = (&join.channel, missing(field));
+                problems.push(join.problem(&format!("[[join]] for `{channel}` names {missing}")));
+            }
+        }
+        for mix in self
+            .mixes
+            .iter()
+            .filter(|it| fields.captured(&it.field).is_none())
+        {
+            let (channel, missing) = (&mix.channel, missing(&mix.field));
+            problems.push(mix.problem(&format!("[[mix]] for `{channel}` names {missing}")));
+        }
+        groups::check(&self.groups, problems);
+        channels::check_caps(&self.caps, problems);
+        known::check(&self.known, problems);
+        reach::groups(&self.groups, problems);
+        reach::caps(&self.caps, problems);
+        reach::channels(&self.channels, problems);
+        reach::joins(&self.joins, problems);
+        reach::dropped(&self.drops, &self.joins, problems);
     }
 }
 

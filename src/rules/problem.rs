@@ -29,7 +29,7 @@ impl fmt::Display for RuleProblem {
 }
 
 /// Returns line and column of a byte, both from 1 on.
-fn position(text: &str, byte: usize) -> (usize, usize) {
+pub(super) fn position(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before

@@ -13,7 +13,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::lines::read_line;
-use super::{BYTES_MAX, Delivery, Outlet, OutletClosed, PartitionStatus, ROWS_MAX, WallClock};
+use super::{
+    BYTES_MAX, Careful, Delivery, Outlet, OutletClosed, PartitionStatus, ROWS_MAX, WallClock,
+};
 use crate::config::FileSource;
 use crate::detect::Position;
 use crate::ingest::{Ingest, PartitionIndex, Resume};
@@ -25,8 +27,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Bytes at the start of a file that tell it from another with the same inode number.
 const HEAD: usize = 1024;
 
-/// Milliseconds between two looks for new files in a folder.
-const FOLDER_MS: i64 = 5_000;
+/// Milliseconds between two looks for new files.
+const FOLDER_MS: i64 = 1_000;
 
 /// What a file source needs to know from outside.
 #[derive(Clone, Debug)]
@@ -45,6 +47,7 @@ pub struct FileOptions {
 pub struct FileReader {
     options: FileOptions,
     ingest: Ingest,
+    careful: Careful,
     positions: Vec<Position>,
     open: Vec<OpenFile>,
     bytes: u64,
@@ -65,6 +68,8 @@ struct OpenFile {
     identity: String,
     index: PartitionIndex,
     reader: Box<dyn BufRead + Send>,
+    /// The file itself, where it can be gone back in; whatever stands under its name by now.
+    file: Option<File>,
     next: u64,
     packed: bool,
     done: bool,
@@ -73,7 +78,11 @@ struct OpenFile {
 
 impl FileReader {
     /// Makes the reader.
-    pub fn new(options: FileOptions, ingest: Ingest, positions: Vec<Position>) -> Self {
+    pub fn new(
+        options: FileOptions,
+        (ingest, careful): (Ingest, Careful),
+        positions: Vec<Position>,
+    ) -> Self {
         let positions = positions
             .into_iter()
             .filter(|it| it.source == options.name)
@@ -81,6 +90,7 @@ impl FileReader {
         Self {
             options,
             ingest,
+            careful,
             positions,
             open: Vec::new(),
             bytes: 0,
@@ -91,6 +101,12 @@ impl FileReader {
 
     /// Reads until the end, or until told to stop.
     pub fn run(mut self, outlet: &Outlet, stop: &CancellationToken) -> Result<(), OutletClosed> {
+        let end = self.read(outlet, stop);
+        self.careful.finish();
+        end
+    }
+
+    fn read(&mut self, outlet: &Outlet, stop: &CancellationToken) -> Result<(), OutletClosed> {
         let mut buffer = Vec::new();
         while !stop.is_cancelled() {
             let now = (self.options.clock)();
@@ -121,6 +137,7 @@ impl FileReader {
     }
 
     fn look_for_files(&mut self, now: EventTime, outlet: &Outlet) -> Result<(), OutletClosed> {
+        self.open.retain(|it| !it.is_gone());
         for path in files_of(&self.options.config.paths) {
             if path.as_os_str() != "-"
                 && self.open.iter().any(|it| it.path == path && !replaced(it))
@@ -164,6 +181,7 @@ impl FileReader {
                 identity: "-".to_owned(),
                 index,
                 reader: Box::new(BufReader::new(std::io::stdin())),
+                file: None,
                 next: 0,
                 packed: true,
                 done: false,
@@ -171,7 +189,9 @@ impl FileReader {
             }));
         }
         let mut file = File::open(path)?;
-        let identity = identity(&mut file)?;
+        let Some(identity) = identity(&mut file, self.options.config.follow)? else {
+            return Ok(None);
+        };
         if self.open.iter().any(|it| it.identity == identity) {
             return Ok(None);
         }
@@ -197,6 +217,11 @@ impl FileReader {
         } else {
             modified(&file).unwrap_or(now)
         };
+        let plain = if packed {
+            None
+        } else {
+            Some(file.try_clone()?)
+        };
         let mut reader = BufReader::with_capacity(1 << 20, unpack(&name, file)?);
         if packed {
             std::io::copy(&mut (&mut reader).take(resume.next), &mut std::io::sink())?;
@@ -207,6 +232,7 @@ impl FileReader {
             identity,
             index,
             reader: Box::new(reader),
+            file: plain,
             next: resume.next,
             packed,
             done: false,
@@ -235,6 +261,10 @@ impl FileReader {
                 Ok(Some(line)) => line,
                 Ok(None) => {
                     file.done = true;
+                    if file.packed {
+                        // It cannot grow, so nothing of it needs to be held.
+                        file.reader = Box::new(std::io::empty());
+                    }
                     return Ok(any);
                 }
                 Err(error) => {
@@ -245,8 +275,9 @@ impl FileReader {
             };
             if !line.complete && follow && !file.packed {
                 // The writer is not done with this line: go back to its start and wait.
-                file.reader =
-                    reopened(&file.path, line.start).unwrap_or_else(|| Box::new(std::io::empty()));
+                if let Err(error) = file.go_back(line.start) {
+                    tracing::error!(file = %file.path.display(), %error, "file cannot be read on");
+                }
                 file.done = true;
                 return Ok(any);
             }
@@ -269,7 +300,8 @@ impl FileReader {
                 // A blank line holds no record; the position moves over it.
                 self.ingest.step_over(file.index, line.next);
             } else {
-                self.ingest.record(file.index, &record);
+                let place = (file.index, file.identity.as_str(), 0);
+                self.careful.work(&mut self.ingest, place, &record);
             }
             if self.bytes >= BYTES_MAX || self.ingest.rows() >= ROWS_MAX {
                 self.hand_over(outlet)?;
@@ -282,6 +314,12 @@ impl FileReader {
         let interval = i64::try_from(self.options.commit_interval_ms).unwrap_or(1000);
         self.cut_at = (self.options.clock)().plus_millis(interval);
         self.bytes = 0;
+        let places = self.careful.cut();
+        if !places.is_empty() {
+            outlet
+                .blocking_send(Delivery::SteppedOver { places })
+                .map_err(|_| OutletClosed)?;
+        }
         let batches = self.ingest.cut();
         let partitions = self
             .open
@@ -301,6 +339,7 @@ impl FileReader {
                 source: self.options.name.clone(),
                 batches,
                 partitions,
+                rows: Vec::new(),
                 stored: None,
             })
             .map_err(|_| OutletClosed)
@@ -369,10 +408,22 @@ fn unpack(name: &str, file: File) -> std::io::Result<Box<dyn Read + Send>> {
     })
 }
 
-fn reopened(path: &Path, at: u64) -> Option<Box<dyn BufRead + Send>> {
-    let mut file = File::open(path).ok()?;
-    file.seek(SeekFrom::Start(at)).ok()?;
-    Some(Box::new(BufReader::with_capacity(1 << 20, file)))
+impl OpenFile {
+    /// Reads on from an earlier place; by the file itself, since another may stand under its name.
+    fn go_back(&mut self, at: u64) -> std::io::Result<()> {
+        if let Some(file) = &self.file {
+            let mut file = file.try_clone()?;
+            file.seek(SeekFrom::Start(at))?;
+            self.reader = Box::new(BufReader::with_capacity(1 << 20, file));
+        }
+        Ok(())
+    }
+
+    /// Tells whether the file was deleted and is read to its end: nothing more can come.
+    fn is_gone(&self) -> bool {
+        let links = self.file.as_ref().and_then(|it| it.metadata().ok());
+        self.done && links.is_some_and(|it| it.nlink() == 0)
+    }
 }
 
 /// Tells whether another file stands under the name now (the log was rotated).
@@ -383,19 +434,27 @@ fn replaced(open: &OpenFile) -> bool {
     let Ok(mut file) = File::open(&open.path) else {
         return false;
     };
-    identity(&mut file).is_ok_and(|it| it != open.identity)
+    identity(&mut file, true).is_ok_and(|it| it.is_some_and(|it| it != open.identity))
 }
 
-fn identity(file: &mut File) -> std::io::Result<String> {
+/// Returns what tells a file from any other; `None` while its first line is still `growing`.
+fn identity(file: &mut File, growing: bool) -> std::io::Result<Option<String>> {
     let metadata = file.metadata()?;
     let mut head = Vec::with_capacity(HEAD);
     file.take(HEAD as u64).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
+    if growing && head.len() < HEAD && !head.contains(&b'\n') {
+        return Ok(None);
+    }
     // Only the first line tells: a file that is still short keeps its identity while it grows.
     let line = head.split(|&it| it == b'\n').next().unwrap_or_default();
     let hash = blake3::hash(line).to_hex();
     let hash: String = hash.chars().take(16).collect();
-    Ok(format!("{:x}:{:x}:{hash}", metadata.dev(), metadata.ino()))
+    Ok(Some(format!(
+        "{:x}:{:x}:{hash}",
+        metadata.dev(),
+        metadata.ino()
+    )))
 }
 
 fn modified(file: &File) -> Option<EventTime> {

@@ -1,20 +1,19 @@
 //! Records posted to the API, as newline-separated JSON. Answered after the counts are stored.
 //!
 //! Positions are the number of lines taken so far. A post that is repeated because its answer was lost
-//! is counted again, unless it carries an idempotency key that we have seen.
-
-use std::collections::VecDeque;
+//! is counted again, unless it carries an idempotency key, which is stored with its counts.
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Delivery, Outlet, OutletClosed, PartitionStatus, WallClock};
+use super::keys::{Keys, Row, Sums};
+use super::{Careful, Delivery, Outlet, OutletClosed, PartitionStatus, WallClock};
 use crate::detect::Position;
 use crate::ingest::{Ingest, PartitionIndex, Resume};
 use crate::model::{EventTime, RawRecord, Totals};
 
-/// Idempotency keys that are remembered.
-const KEYS_MAX: usize = 10_000;
+/// Stands in for a topic.
+const TOPIC: &str = "http";
 
 /// One post.
 #[derive(Debug)]
@@ -28,10 +27,10 @@ pub struct Post {
 }
 
 /// What became of a post.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// Sums over its lines.
-    pub totals: Totals,
+    pub sums: Sums,
     /// Whether it was counted before, and not again now.
     pub duplicate: bool,
 }
@@ -41,15 +40,21 @@ pub struct Receipt {
 pub struct HttpReader {
     name: String,
     ingest: Ingest,
+    careful: Careful,
     index: PartitionIndex,
     next: u64,
-    keys: VecDeque<(String, Totals)>,
+    keys: Keys,
     clock: WallClock,
 }
 
 impl HttpReader {
     /// Makes the reader.
-    pub fn new(name: String, mut ingest: Ingest, positions: &[Position], clock: WallClock) -> Self {
+    pub fn new(
+        name: String,
+        (mut ingest, careful): (Ingest, Careful),
+        (positions, rows): (&[Position], &[Row]),
+        clock: WallClock,
+    ) -> Self {
         let resume =
             positions
                 .iter()
@@ -59,13 +64,14 @@ impl HttpReader {
                     watermark: it.watermark,
                     limiter: it.limiter.clone(),
                 });
-        let index = ingest.open(&name, "http", 0, &resume);
+        let index = ingest.open(&name, TOPIC, 0, &resume);
         Self {
+            keys: Keys::restore(&name, rows),
             name,
             ingest,
+            careful,
             index,
             next: resume.next,
-            keys: VecDeque::new(),
             clock,
         }
     }
@@ -73,19 +79,30 @@ impl HttpReader {
     /// Takes posts until told to stop.
     pub fn run(
         mut self,
+        posts: mpsc::Receiver<Post>,
+        outlet: &Outlet,
+        stop: &CancellationToken,
+    ) -> Result<(), OutletClosed> {
+        let end = self.read(posts, outlet, stop);
+        self.careful.finish();
+        end
+    }
+
+    fn read(
+        &mut self,
         mut posts: mpsc::Receiver<Post>,
         outlet: &Outlet,
         stop: &CancellationToken,
     ) -> Result<(), OutletClosed> {
         // Says that the source is there, before anybody posts.
-        self.deliver(None, None, outlet)?;
+        self.deliver(None, outlet)?;
         while let Some(post) = posts.blocking_recv() {
             if stop.is_cancelled() {
                 break;
             }
             let receipt = match self.known(&post) {
-                Some(totals) => Receipt {
-                    totals,
+                Some(sums) => Receipt {
+                    sums,
                     duplicate: true,
                 },
                 None => self.take(&post, outlet)?,
@@ -97,12 +114,8 @@ impl HttpReader {
     }
 
     /// Returns what became of an earlier post with the same key, whose answer was lost.
-    fn known(&self, post: &Post) -> Option<Totals> {
-        let key = post.key.as_ref()?;
-        self.keys
-            .iter()
-            .find(|it| it.0 == *key)
-            .map(|it| it.1.clone())
+    fn known(&self, post: &Post) -> Option<Sums> {
+        self.keys.get(post.key.as_ref()?)
     }
 
     /// Counts the lines of a post and waits until they are stored.
@@ -112,52 +125,60 @@ impl HttpReader {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if !line.is_empty() {
                 let (offset, next_offset) = (self.next, self.next + 1);
-                self.ingest.record(
-                    self.index,
-                    &RawRecord {
-                        offset,
-                        next_offset,
-                        payload: Some(line),
-                        arrived,
-                    },
-                );
+                let record = RawRecord {
+                    offset,
+                    next_offset,
+                    payload: Some(line),
+                    arrived,
+                };
+                let place = (self.index, TOPIC, 0);
+                self.careful.work(&mut self.ingest, place, &record);
                 self.next = next_offset;
             }
         }
         let (stored, waited) = oneshot::channel();
-        let totals = self.deliver(Some(arrived), Some(stored), outlet)?;
+        let post = (arrived, post.key.as_deref(), stored);
+        let sums = self.deliver(Some(post), outlet)?;
         waited.blocking_recv().map_err(|_| OutletClosed)?;
-        if let Some(key) = &post.key {
-            self.keys.push_back((key.clone(), totals.clone()));
-            if self.keys.len() > KEYS_MAX {
-                self.keys.pop_front();
-            }
-        }
         Ok(Receipt {
-            totals,
+            sums,
             duplicate: false,
         })
     }
 
     fn deliver(
         &mut self,
-        last_arrived: Option<EventTime>,
-        stored: Option<oneshot::Sender<()>>,
+        post: Option<(EventTime, Option<&str>, oneshot::Sender<()>)>,
         outlet: &Outlet,
-    ) -> Result<Totals, OutletClosed> {
+    ) -> Result<Sums, OutletClosed> {
         let status = PartitionStatus {
-            topic: "http".to_owned(),
+            topic: TOPIC.to_owned(),
             partition: 0,
             next: self.next,
             end: Some(self.next),
             at_end: true,
-            last_arrived,
+            last_arrived: post.as_ref().map(|it| it.0),
             stopped: None,
         };
+        let places = self.careful.cut();
+        if !places.is_empty() {
+            outlet
+                .blocking_send(Delivery::SteppedOver { places })
+                .map_err(|_| OutletClosed)?;
+        }
         let batches = self.ingest.cut();
         let mut totals = Totals::default();
         for batch in &batches {
             totals.add(&batch.totals);
+        }
+        let sums = Sums {
+            read: totals.read,
+            counted: totals.counted,
+            capped: totals.capped,
+            rejected: totals.rejected_sum(),
+        };
+        if let Some((arrived, Some(key), _)) = &post {
+            self.keys.remember(key, *arrived, sums);
         }
         let (source, partitions) = (self.name.clone(), vec![status]);
         outlet
@@ -165,9 +186,10 @@ impl HttpReader {
                 source,
                 batches,
                 partitions,
-                stored,
+                rows: self.keys.take_changed(),
+                stored: post.map(|it| it.2),
             })
             .map_err(|_| OutletClosed)?;
-        Ok(totals)
+        Ok(sums)
     }
 }

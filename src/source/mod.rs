@@ -4,16 +4,22 @@
 //! a bounded queue; when the queue is full it simply reads no further, so nothing is ever dropped here.
 //! It must never decide by itself that a record is unimportant.
 
+mod careful;
 pub mod file;
 pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod keys;
 mod lines;
 #[cfg(feature = "kafka")]
 pub mod sample;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::careful::Careful;
+pub use self::keys::{Row, Sums};
+
+use crate::detect::StateRow;
 use crate::model::{CountBatch, EventTime};
 
 /// Reads the wall clock; given by `node`, which alone knows the time.
@@ -57,8 +63,22 @@ pub enum Delivery {
         batches: Vec<CountBatch>,
         /// Every partition that this source reads.
         partitions: Vec<PartitionStatus>,
+        /// Rows of the source's own to store with the counts.
+        rows: Vec<StateRow>,
         /// Answered after the counts are stored.
         stored: Option<oneshot::Sender<()>>,
+    },
+    /// What became of the copies of undecodable records; sent before the counts of those records.
+    Letters {
+        /// Copies that the dead-letter topic took.
+        delivered: u64,
+        /// Copies that were given up.
+        lost: u64,
+    },
+    /// Records that stopped the process before were stepped over.
+    SteppedOver {
+        /// Their places, for people.
+        places: Vec<String>,
     },
     /// The source is read to its end and will bring no more.
     Ended {

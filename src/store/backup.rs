@@ -15,12 +15,10 @@ use super::lock::DirectoryLock;
 use super::open::{connect_checked, make_private_dir, quick_check, with_suffix};
 use super::schema::{self, Found};
 use super::{FILE_NAME, HistoryReader, StoreError, reader};
+use crate::model::EventTime;
 
 /// Folder of the snapshots in the data directory.
 const SNAPSHOTS: &str = "snapshots";
-
-/// Snapshots kept.
-const SNAPSHOTS_KEPT: usize = 2;
 
 /// Pages copied between two looks at the clock of the backup.
 const PAGES_PER_STEP: i32 = 4_096;
@@ -59,21 +57,34 @@ impl HistoryReader {
     }
 
     /// Writes a snapshot into the data directory, from which [`super::Store::open`] repairs a corrupt store, and
-    /// forgets all but the newest ones.
-    pub fn snapshot(&self) -> Result<BackupInfo, StoreError> {
+    /// forgets all but the newest `kept` ones, at least one.
+    pub fn snapshot(&self, kept: usize) -> Result<BackupInfo, StoreError> {
         let dir = self.dir.join(SNAPSHOTS);
         make_private_dir(&dir)?;
+        for left_over in files_ending(&dir, PARTIAL)? {
+            remove_if_there(&left_over)?;
+        }
         let number = reader::commits(&self.connection)?;
         // 20 digits, so that names sort like numbers.
         let path = dir.join(format!("snapshot-{number:020}.sqlite"));
         remove_if_there(&path)?;
         let info = self.backup(&path)?;
-        for old in snapshots(&self.dir)?.into_iter().skip(SNAPSHOTS_KEPT) {
+        for old in snapshots(&self.dir)?.into_iter().skip(kept.max(1)) {
             remove_if_there(&old)?;
             remove_if_there(&with_suffix(&old, SUM))?;
         }
         Ok(info)
     }
+}
+
+/// Returns when the newest snapshot of a data directory was written.
+pub(super) fn newest_snapshot_at(dir: &Path) -> Option<EventTime> {
+    let newest = snapshots(dir).ok()?.into_iter().next()?;
+    let written = fs::metadata(newest).ok()?.modified().ok()?;
+    let since = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(EventTime::from_seconds(
+        i64::try_from(since.as_secs()).ok()?,
+    ))
 }
 
 /// Puts a backup into a directory that has no store, after checking it.
@@ -224,19 +235,24 @@ fn read_sum(path: &Path) -> Result<Option<String>, StoreError> {
 
 /// Lists the snapshots of a data directory, newest first.
 fn snapshots(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let dir = dir.join(SNAPSHOTS);
-    let entries = match fs::read_dir(&dir) {
+    let mut found = files_ending(&dir.join(SNAPSHOTS), ".sqlite")?;
+    found.sort();
+    found.reverse();
+    Ok(found)
+}
+
+/// Lists the files of a folder, which need not be there, whose names end so.
+fn files_ending(dir: &Path, end: &str) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(StoreError::file("list", &dir))?,
+        other => other.map_err(StoreError::file("list", dir))?,
     };
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry.map_err(StoreError::file("list", &dir))?.path();
-        if path.extension().is_some_and(|it| it == "sqlite") {
+        let path = entry.map_err(StoreError::file("list", dir))?.path();
+        if path.to_string_lossy().ends_with(end) {
             found.push(path);
         }
     }
-    found.sort();
-    found.reverse();
     Ok(found)
 }

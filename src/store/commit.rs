@@ -355,7 +355,6 @@ fn append_log(
 const fn state_name(transition: &AlertTransition) -> &'static str {
     use crate::model::AlertState;
     match transition.to {
-        AlertState::Pending => "pending",
         AlertState::Firing => "firing",
         AlertState::Resolved => "resolved",
     }

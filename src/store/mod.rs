@@ -6,6 +6,7 @@
 //! One process writes (the directory is locked); any number read through [`HistoryReader`], also while it runs.
 //! All calls block: call them from a thread of their own or through `spawn_blocking`.
 
+mod after;
 mod backup;
 mod commit;
 mod error;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::detect::{Checkpoint, Position};
+use crate::model::EventTime;
 
 use self::commit::Names;
 use self::lock::DirectoryLock;
@@ -88,6 +90,8 @@ pub struct Damage {
 pub struct Loaded {
     /// State rows: kind, key, value; sorted.
     pub rows: Vec<(String, Vec<u8>, Vec<u8>)>,
+    /// The same of sources: rows whose kind begins with `source/`.
+    pub source_rows: Vec<(String, Vec<u8>, Vec<u8>)>,
     /// Positions; sorted.
     pub positions: Vec<Position>,
     /// Number of the last entry of the alert log; 0 if it is empty.
@@ -106,6 +110,8 @@ pub struct Store {
     names: Names,
     commits: u64,
     prune_cursor: retention::Cursor,
+    /// Series or channels were forgotten since names were last looked at.
+    names_due: bool,
     // Last, so that the lock goes after the connection is closed.
     _lock: DirectoryLock,
 }
@@ -160,6 +166,11 @@ impl Store {
     /// Writes a note, at once.
     pub fn set_note(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
         schema::set_meta(&self.connection, &note_key(name), value)
+    }
+
+    /// Returns when the newest snapshot was written, by the file system's clock.
+    pub fn snapshot_at(&self) -> Option<EventTime> {
+        backup::newest_snapshot_at(&self.dir)
     }
 
     /// Returns the bytes of the database and its write-ahead log.

@@ -63,6 +63,7 @@ pub(super) fn open(dir: &Path, limits: Limits) -> Result<Store, StoreError> {
         names: Names::default(),
         commits,
         prune_cursor: retention::Cursor::default(),
+        names_due: true,
         _lock: lock,
     })
 }

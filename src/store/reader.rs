@@ -143,9 +143,13 @@ pub(super) fn load(connection: &Connection) -> Result<Loaded, StoreError> {
     let rows = transaction
         .prepare("SELECT kind, key, value FROM state ORDER BY kind, key")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect::<Result<Vec<(String, Vec<u8>, Vec<u8>)>, _>>()?;
+    let (source_rows, rows) = rows
+        .into_iter()
+        .partition(|(kind, ..)| kind.starts_with("source/"));
     let loaded = Loaded {
         rows,
+        source_rows,
         positions: positions(&transaction)?,
         last_seq: last_seq(&transaction)?,
         commits: commits(&transaction)?,

@@ -38,7 +38,7 @@ pub struct PruneStats {
 }
 
 impl Store {
-    /// Forgets a bounded piece of what is past its age; call it again and again, once a minute or so.
+    /// Forgets a bounded piece of what is past its age; call it every second until a round is done, then once a minute.
     pub fn prune(&mut self, now: EventTime) -> Result<PruneStats, StoreError> {
         let cutoffs = self.cutoffs(now);
         let transaction = self
@@ -66,15 +66,22 @@ impl Store {
                 cutoff,
             )?;
         }
-        rows += forget_unused(&transaction, &series)?;
-        rows += forget_unused(&transaction, &channels)?;
+        let unused =
+            forget_unused(&transaction, &series)? + forget_unused(&transaction, &channels)?;
+        rows += unused;
+        let names_due = self.names_due || unused > 0;
         let [_, _, (_, oldest)] = cutoffs;
         rows += forget_old(&transaction, oldest)?;
         let is_round_done = series.is_last && channels.is_last;
-        if is_round_done {
-            rows += forget_names(&transaction)?;
+        // It reads every series and channel, so only when one of them is gone.
+        let mut names_due = names_due;
+        if is_round_done && names_due {
+            let names = forget_names(&transaction)?;
+            names_due = names >= ROWS_MAX.unsigned_abs();
+            rows += names;
         }
         transaction.commit()?;
+        self.names_due = names_due;
         self.prune_cursor = Cursor {
             series: series.next(),
             channel: channels.next(),

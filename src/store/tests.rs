@@ -73,6 +73,8 @@ fn transition(seq: u64) -> AlertTransition {
             evidence: Evidence::default(),
             muted: None,
             withheld: None,
+            owner: None,
+            ticket: None,
         },
     }
 }
@@ -540,7 +542,7 @@ fn a_corrupt_store_is_repaired_from_its_newest_good_snapshot() {
     for number in 1..=4 {
         store.commit(&full_checkpoint(number)).unwrap();
         if number < 4 {
-            paths.push(store.reader().unwrap().snapshot().unwrap().path);
+            paths.push(store.reader().unwrap().snapshot(2).unwrap().path);
         }
     }
     assert!(!paths[0].exists(), "two snapshots are kept");
@@ -629,4 +631,34 @@ fn state_and_positions_agree_after_kill_9() {
         assert_eq!(channels.lines[0].total.counted, next);
         seen = next;
     }
+}
+
+#[test]
+fn what_came_after_a_time_is_summed_by_signature_version_and_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), Limits::default()).unwrap();
+    let checkpoint = Checkpoint {
+        series: vec![
+            point(1, "v1", 0, 5),
+            point(1, "v1", 100, 7),
+            point(1, "v2", 200, 9),
+            point(2, "v1", 90, 3),
+        ],
+        channels: vec![
+            channel_point("a", Level::Error, 0, 10),
+            channel_point("a", Level::Info, 100, 20),
+            channel_point("b", Level::Error, 200, 30),
+        ],
+        ..Checkpoint::default()
+    };
+    store.commit(&checkpoint).unwrap();
+    let after = store.reader().unwrap().after(at(95)).unwrap();
+    let found: Vec<(u128, &str, u64)> = after
+        .events
+        .iter()
+        .map(|((id, version, _), n)| (id.0, version.as_str(), *n))
+        .collect();
+    assert_eq!(found, [(1, "v1", 7), (1, "v2", 9), (2, "v1", 3)]);
+    let records: Vec<u64> = after.records.into_values().collect();
+    assert_eq!(records, [20 + 2 + 30 + 2]);
 }

@@ -56,6 +56,7 @@ pub struct Metrics {
     event_bytes: IntCounterVec,
     errors: IntCounterVec,
     rejected: IntCounterVec,
+    letters: IntCounterVec,
     partition_records: IntCounterVec,
     new_signatures: IntCounterVec,
     deploys: IntCounterVec,
@@ -107,6 +108,7 @@ impl Metrics {
                 "Records not counted, by reason.",
                 &["reason", "intentional"],
             )?,
+            letters: letters_counter(&registry)?,
             partition_records: counter(
                 "partition_records_total",
                 "Records by source partition; read = counted + capped + rejected.",
@@ -149,6 +151,7 @@ impl Metrics {
             self.rejected
                 .with_label_values(&[reason.name(), intentional]);
         }
+        self.add_letters(0, 0);
         Ok(())
     }
 
@@ -237,6 +240,13 @@ impl Metrics {
         }
     }
 
+    /// Counts copies of undecodable records.
+    pub fn add_letters(&self, delivered: u64, lost: u64) {
+        for (outcome, n) in [("delivered", delivered), ("lost", lost)] {
+            self.letters.with_label_values(&[outcome]).inc_by(n);
+        }
+    }
+
     /// Counts signatures seen for the first time.
     pub fn add_new_signatures(&self, version: &str, group: &str, n: u64) {
         let version = self.guard.admit(Label::Version, version);
@@ -308,6 +318,11 @@ fn declare(
     let it = IntCounterVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(it.clone()))?;
     Ok(it)
+}
+
+fn letters_counter(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {
+    let help = "Copies of undecodable records for the dead-letter topic, by what became of them.";
+    declare(registry, "dead_letters_total", help, &["outcome"])
 }
 
 fn checkpoint_histogram() -> Result<Histogram, prometheus::Error> {

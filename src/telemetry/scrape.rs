@@ -248,6 +248,11 @@ fn status_families(status: &Status, out: &mut Families) {
         vec![gauge(&build, 1.0)],
     );
     partition_families(status, out);
+    out.gauges(
+        "records_stepped_over",
+        "Records that stopped the process before and were stepped over since this start.",
+        vec![gauge(&[], float(status.stepped_over_total))],
+    );
     let store = &status.store;
     out.gauges(
         "store_size_bytes",
@@ -259,6 +264,15 @@ fn status_families(status: &Status, out: &mut Families) {
         "When the last checkpoint was written.",
         store
             .checkpoint_at
+            .map(|at| gauge(&[], seconds(at)))
+            .into_iter()
+            .collect(),
+    );
+    out.gauges(
+        "store_snapshot_last_success_timestamp_seconds",
+        "When the last snapshot of the store was written.",
+        store
+            .snapshot_at
             .map(|at| gauge(&[], seconds(at)))
             .into_iter()
             .collect(),

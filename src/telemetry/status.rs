@@ -63,6 +63,10 @@ pub struct StoreStatus {
     pub checkpoint_millis: Option<u64>,
     /// Why nothing is written now (`no space left`); empty if all is well.
     pub problem: String,
+    /// When the last snapshot was written, by the wall clock.
+    pub snapshot_at: Option<EventTime>,
+    /// Why the last snapshot could not be written; empty if it was.
+    pub snapshot_problem: String,
 }
 
 /// One Alertmanager or webhook.
@@ -122,6 +126,10 @@ pub struct Status {
     pub targets: Vec<TargetStatus>,
     /// Channels whose cap is engaged now, sorted.
     pub channels_capped: Vec<String>,
+    /// Places of records that stopped the process before and were stepped over since this start; the first few.
+    pub stepped_over: Vec<String>,
+    /// How many there were.
+    pub stepped_over_total: u64,
     /// Whether it listens beyond loopback without authentication.
     pub insecure: bool,
 }
@@ -215,6 +223,18 @@ impl Status {
             let names = names.join(", ");
             degraded(format!(
                 "over the cap, counted without detail: {names}{more}"
+            ));
+        }
+        if let Some(first) = self.stepped_over.first() {
+            degraded(format!(
+                "{} records stopped the process and were stepped over, the first is {first}",
+                self.stepped_over_total
+            ));
+        }
+        if !self.store.snapshot_problem.is_empty() {
+            degraded(format!(
+                "no snapshot of the store: {}",
+                self.store.snapshot_problem
             ));
         }
         for target in self.targets.iter().filter(|it| !it.problem.is_empty()) {

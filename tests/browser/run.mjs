@@ -2,9 +2,9 @@
 //
 //   FATALMONITOR_URL=http://127.0.0.1:PORT FATALMONITOR_TEST_CHROMIUM=/usr/bin/chromium node run.mjs [PAGES.json] [OUT]
 //
-// PAGES.json (default: pages.json beside this file) is a list of {name, path, wait?, text?, ignore?}: `wait` is a
+// PAGES.json (default: pages.json beside this file) is a list of {name, path, wait?, text?, ignore?, window?}: `wait` is a
 // selector that must be visible first, `text` must stand on the page, `ignore` names axe rules to leave out, with the
-// reason beside it. OUT (default: shots beside this file) gets NAME-VIEW.png. Every page is opened in every view of VIEWS.
+// reason beside it, `window` takes what the window shows instead of the whole page. OUT (default: shots beside this file) gets NAME-VIEW.png. Every page is opened in every view of VIEWS.
 // One line for each page and view, then `N passed, N failed`; exit 1 when something failed.
 
 import { AxeBuilder } from '@axe-core/playwright';
@@ -47,7 +47,7 @@ function listen(page, origin) {
   return faults;
 }
 
-async function visit(browser, origin, { name, path, wait, text, ignore }, { view, options }, out) {
+async function visit(browser, origin, { name, path, wait, text, ignore, window: isWindow }, { view, options }, out) {
   const context = await browser.newContext({ ...options, serviceWorkers: 'block', reducedMotion: 'reduce' });
   context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
@@ -56,7 +56,7 @@ async function visit(browser, origin, { name, path, wait, text, ignore }, { view
     await page.goto(origin + path, { waitUntil: 'load' });
     if (wait) await page.locator(wait).first().waitFor({ state: 'visible' });
     if (text) await page.getByText(text).first().waitFor({ state: 'visible' });
-    await page.screenshot({ path: join(out, `${name}-${view}.png`), fullPage: true });
+    await page.screenshot({ path: join(out, `${name}-${view}.png`), fullPage: !isWindow });
     if (!(await page.title())) faults.push('the page has no title');
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     if (overflow > 0) faults.push(`${overflow} pixels wider than the window`);

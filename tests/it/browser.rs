@@ -3,6 +3,8 @@
 //! `make test` runs these as a group of their own, after `npm ci` in `tests/browser`.
 
 use crate::services::browser::browse;
+use crate::services::process::Process;
+use crate::services::{PATIENCE, eventually, http};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
@@ -26,6 +28,40 @@ fn serve(page: &'static str) -> String {
         }
     });
     url
+}
+
+/// Fourteen hours after the deploy to group0, while people have not noticed anything yet.
+const LATER: &str = "2016-01-20T12:00";
+
+/// The picture in README is this test's: `scripts/picture` puts it there.
+#[test]
+#[ignore = "needs Chromium: make test"]
+fn while_the_demo_plays_the_new_session_errors_stand_first_and_readme_shows_it() {
+    // The visible 76 hours in about a minute.
+    let mut demo = Process::demo(&["--speed", "4000"]);
+    demo.spawn();
+    eventually("it is noon of the day after", PATIENCE * 10, || {
+        if let Some(status) = demo.ended() {
+            panic!("the demo has ended: {status}");
+        }
+        let status = http::get(&demo.url("/api/v1/status")).map_err(|it| it.to_string())?;
+        let clock = status.json()["clock"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if *clock >= *LATER { Ok(()) } else { Err(clock) }
+    });
+    let first = demo.get_json("/api/v1/signatures?limit=1")["rows"][0].clone();
+    assert_eq!(first["channel"], "session", "{first}");
+    let shots = tempfile::tempdir().unwrap();
+    let pages = r#"[{"name": "errors", "path": "/", "wait": ".body .row:not([hidden])", "text": "session", "window": true}]"#;
+    let report = browse(&demo.url(""), pages, shots.path());
+    assert!(report.ends_with("3 passed, 0 failed"), "{report}");
+    let picture = std::fs::read(shots.path().join("errors-wide.png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG") && picture.len() > 20_000);
+    if let Ok(wanted) = std::env::var("FATALMONITOR_TEST_PICTURE") {
+        std::fs::write(wanted, picture).unwrap();
+    }
 }
 
 const SOUND: &str = "<!doctype html><html lang=en><title>Sound</title>\

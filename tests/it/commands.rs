@@ -213,6 +213,32 @@ fn wrong_rules_are_findings_with_file_line_and_nearest_key() {
 }
 
 #[test]
+fn the_examples_of_rules_are_run_and_failures_are_findings() {
+    let built_in = fatalmonitor(&["test", "rules"]);
+    assert_eq!(code(&built_in), 0, "{}", out(&built_in));
+    assert!(
+        err(&built_in).contains(" passed, 0 failed"),
+        "{}",
+        err(&built_in)
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("mine.toml");
+    std::fs::write(
+        &rules,
+        "[[test]]\nname = \"orders differ\"\ndialect = \"plain\"\ninput = [\"order 17 lost\", \"order 18 lost\"]\nsame = false\n",
+    )
+    .expect("written");
+    let output = fatalmonitor(&["test", "rules", path(&rules)]);
+    assert_eq!(code(&output), 1);
+    assert!(
+        out(&output).contains("mine.toml:1: orders differ: FAILED")
+            && out(&output).contains("order <num> lost"),
+        "{}",
+        out(&output)
+    );
+}
+
+#[test]
 fn fingerprint_prints_one_line_per_line_blank_ones_included() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("lines.txt");

@@ -18,7 +18,11 @@ mod counting;
 #[cfg(test)]
 mod decode;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod exact;
+#[cfg(test)]
+mod letters;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
@@ -27,3 +31,5 @@ mod peers;
 mod rig;
 #[cfg(test)]
 mod services;
+#[cfg(test)]
+mod starts;

@@ -184,7 +184,7 @@ pub(super) struct Alert {
     key: AlertKey,
     /// `info`, `warning` or `critical`.
     severity: String,
-    /// `pending`, `firing` or `resolved`.
+    /// `firing` or `resolved`.
     state: String,
     /// First event of the problem.
     #[schema(format = DateTime)]
@@ -208,8 +208,12 @@ pub(super) struct Alert {
     evidence: Evidence,
     /// Its mute, if a person quieted it.
     muted: Option<String>,
-    /// Why it is held back though firing (`storm`, `planned`, `budget`).
+    /// Why it is held back though firing (`storm`, `planned`, `noise`).
     withheld: Option<String>,
+    /// Who looks after it by the rules, when it began to fire.
+    owner: Option<String>,
+    /// Link to its ticket by the rules, when it began to fire.
+    ticket: Option<String>,
 }
 
 /// Counts over time.

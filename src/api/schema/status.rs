@@ -55,6 +55,11 @@ pub(in crate::api) struct StoreStatus {
     checkpoint_millis: Option<u64>,
     /// Why nothing is written now; empty if all is well.
     problem: String,
+    /// When the last snapshot was written.
+    #[schema(format = DateTime)]
+    snapshot_at: Option<String>,
+    /// Why the last snapshot could not be written; empty if it was.
+    snapshot_problem: String,
 }
 
 /// One Alertmanager or webhook.

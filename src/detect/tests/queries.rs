@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::detect::view::SignatureState;
-use crate::detect::{Action, AlertQuery, NewQuery, NewSinceError, SignatureQuery};
+use crate::detect::{Action, After, AlertQuery, NewQuery, NewSinceError, SignatureQuery};
 use crate::model::{DeployMarker, LevelClass, MarkerKind};
 
 /// Group 1 goes to v2 after an hour: one error is new there, one is gone, one is worse, one comes after a hotfix.
@@ -83,6 +83,69 @@ fn new_since_a_marker_names_what_came_after_it() {
     let answer = feed.world.new_since(&since("h1")).unwrap();
     assert_eq!(answer.new.len(), 1);
     assert_eq!(answer.new[0].template, "Since the hotfix");
+}
+
+#[test]
+fn new_since_a_marker_names_worse_and_gone_when_history_tells_the_sides() {
+    let mut feed = rolled_out();
+    let rollout = DeployMarker {
+        id: "r1".to_owned(),
+        at: time(3600),
+        kind: MarkerKind::Deploy,
+        version: Some("v2".to_owned()),
+        group: None,
+        host: None,
+        reference: None,
+        expected: None,
+    };
+    feed.world.act(time(7200), Action::Marker(rollout)).unwrap();
+    let mut after = After::default();
+    let history = feed.world.take_checkpoint();
+    for it in history.series.iter().filter(|it| it.bucket >= time(3600)) {
+        let key = (it.signature, it.version.clone(), it.group.clone());
+        *after.events.entry(key).or_default() += it.events;
+    }
+    for it in history.channels.iter().filter(|it| it.bucket >= time(3600)) {
+        let key = (it.version.clone(), it.group.clone());
+        *after.records.entry(key).or_default() += it.counted + it.capped;
+    }
+    assert_eq!(feed.world.marker_time("r1"), Some(time(3600)));
+    assert_eq!(feed.world.marker_time("v1"), None);
+    let answer = feed
+        .world
+        .new_since_after(&since("r1"), Some(&after))
+        .unwrap();
+    let templates = |list: &[crate::detect::view::NewEntry]| -> Vec<String> {
+        list.iter().map(|it| it.template.clone()).collect()
+    };
+    assert_eq!(
+        templates(&answer.new),
+        ["Only in the new code", "Since the hotfix"]
+    );
+    assert_eq!(templates(&answer.worse), ["More in the new code"]);
+    assert_eq!(templates(&answer.gone), ["Only in the old code"]);
+    assert_eq!(answer.versions, ["v2"]);
+    assert_eq!(answer.baseline, ["v1"]);
+    assert!(answer.events_new > 0 && answer.events_baseline > 0);
+    assert_eq!(answer.exposure_source, "records");
+
+    // Within one version: what the hotfix changed, of signatures that were there before it.
+    let mut after = After::default();
+    for it in history.series.iter().filter(|it| it.bucket >= time(5300)) {
+        let key = (it.signature, it.version.clone(), it.group.clone());
+        *after.events.entry(key).or_default() += it.events;
+    }
+    for it in history.channels.iter().filter(|it| it.bucket >= time(5300)) {
+        let key = (it.version.clone(), it.group.clone());
+        *after.records.entry(key).or_default() += it.counted + it.capped;
+    }
+    let answer = feed
+        .world
+        .new_since_after(&since("h1"), Some(&after))
+        .unwrap();
+    assert_eq!(templates(&answer.new), ["Since the hotfix"]);
+    assert_eq!(answer.baseline, ["v1", "v2"]);
+    assert_eq!(templates(&answer.gone), ["Only in the old code"]);
 }
 
 #[test]

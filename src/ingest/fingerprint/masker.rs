@@ -49,7 +49,7 @@ impl Masker {
     }
 
     fn form(&mut self, text: &str, form: Form) {
-        let text = first_line(text);
+        let text = looked_at(text);
         self.scan(text, false);
         if self.settled(text) {
             return self.write(text, form);
@@ -133,7 +133,7 @@ impl Masker {
 }
 
 /// Returns the first line that holds anything, at most as long as what is looked at.
-fn first_line(text: &str) -> &str {
+pub fn looked_at(text: &str) -> &str {
     let start = text.bytes().take_while(|&b| is_blank(b)).count();
     let text = text.get(start..).unwrap_or_default();
     let mut end = text.len().min(LOOKED_AT_BYTES_MAX);

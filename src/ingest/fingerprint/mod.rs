@@ -29,7 +29,7 @@ mod word;
 
 pub use identity::{Identity, signature_id};
 pub use kind::Kind;
-pub use masker::{LOOKED_AT_BYTES_MAX, Masker, TEMPLATE_BYTES_MAX, canonical_of};
+pub use masker::{LOOKED_AT_BYTES_MAX, Masker, TEMPLATE_BYTES_MAX, canonical_of, looked_at};
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ pub(super) fn said_in(log: &[AlertTransition]) -> Vec<Said<'_>> {
                 until: open.get(id).copied().unwrap_or(EventTime::MAX),
                 alert: &step.alert,
             }),
-            AlertState::Firing | AlertState::Pending => {}
+            AlertState::Firing => {}
         }
     }
     said.reverse();

@@ -82,6 +82,8 @@ impl Made {
             },
             muted: None,
             withheld: self.withheld.map(str::to_owned),
+            owner: None,
+            ticket: None,
         };
         AlertTransition {
             seq,

@@ -1,4 +1,4 @@
-//! The librdkafka client: its settings, what it tells beside records, and dead letters.
+//! The librdkafka client: its settings, and what it tells beside records.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +8,6 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::producer::{BaseProducer, BaseRecord};
 use rdkafka::statistics::Statistics;
 
 use super::{KafkaOptions, TopicPartition};
@@ -88,40 +86,6 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {}
 
-/// Copies a record that could not be decoded to the dead-letter topic, with where it came from and why.
-pub(super) fn bury(
-    producer: &BaseProducer,
-    topic: &str,
-    message: &BorrowedMessage<'_>,
-    reason: &str,
-) {
-    use rdkafka::message::{Header, OwnedHeaders};
-    let place = format!(
-        "{}/{}/{}",
-        message.topic(),
-        message.partition(),
-        message.offset()
-    );
-    let headers = OwnedHeaders::new()
-        .insert(Header {
-            key: "fatalmonitor.source",
-            value: Some(&place),
-        })
-        .insert(Header {
-            key: "fatalmonitor.reason",
-            value: Some(reason),
-        });
-    let key = message.key().unwrap_or_default();
-    let record = BaseRecord::to(topic)
-        .key(key)
-        .payload(message.payload().unwrap_or_default())
-        .headers(headers);
-    if let Err((error, _)) = producer.send(record) {
-        tracing::warn!(%error, place, "a dead letter could not be sent");
-    }
-    producer.poll(Duration::ZERO);
-}
-
 /// Settings that users may change, and those that exactness owns, over librdkafka's own defaults.
 pub(super) fn client_config(options: &KafkaOptions) -> Result<ClientConfig, KafkaSourceError> {
     let mut config = ClientConfig::new();
@@ -148,15 +112,24 @@ pub(super) fn client_config(options: &KafkaOptions) -> Result<ClientConfig, Kafk
     Ok(config)
 }
 
-pub(super) fn producer_config(options: &KafkaOptions) -> Result<ClientConfig, KafkaSourceError> {
+/// Settings of the producer of dead letters; each is given up after `timeout`.
+pub(super) fn producer_config(
+    options: &KafkaOptions,
+    timeout: Duration,
+) -> Result<ClientConfig, KafkaSourceError> {
     let mut config = ClientConfig::new();
     config
         .set("client.id", "fatalmonitor")
         .set("linger.ms", "50")
-        .set("message.timeout.ms", "30000");
+        .set("queue.buffering.max.kbytes", "16384");
     set_properties(&mut config, options)?;
+    let millis = timeout.as_millis().to_string();
     config
         .set("bootstrap.servers", &options.config.brokers)
+        .set("allow.auto.create.topics", "false")
+        // A topic that is not there is said within the time of one letter.
+        .set("topic.metadata.propagation.max.ms", &millis)
+        .set("message.timeout.ms", &millis)
         .set("enable.idempotence", "true");
     Ok(config)
 }

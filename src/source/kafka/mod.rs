@@ -5,6 +5,7 @@
 
 mod assign;
 mod client;
+mod letters;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +14,16 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use regex::Regex;
 use tokio_util::sync::CancellationToken;
 
 pub use self::client::KafkaSourceError;
-use self::client::{Context, Told, bury, client_config, producer_config};
+use self::client::{Context, Told, client_config};
+use self::letters::{Letters, Outcome};
 use super::{
-    BYTES_MAX, Delivery, Finite, Outlet, OutletClosed, PartitionStatus, ROWS_MAX, WallClock,
+    BYTES_MAX, Careful, Delivery, Finite, Outlet, OutletClosed, PartitionStatus, ROWS_MAX,
+    WallClock,
 };
 use crate::config::KafkaSource;
 use crate::detect::Position;
@@ -78,7 +80,8 @@ pub struct KafkaOptions {
 pub struct KafkaReader {
     options: KafkaOptions,
     consumer: BaseConsumer<Context>,
-    deadletter: Option<BaseProducer>,
+    letters: Option<Letters>,
+    careful: Careful,
     told: Arc<Mutex<Told>>,
     patterns: Vec<Pattern>,
     ingest: Ingest,
@@ -113,7 +116,7 @@ impl KafkaReader {
     /// Makes the reader; does not talk to the broker yet.
     pub fn new(
         options: KafkaOptions,
-        ingest: Ingest,
+        (ingest, careful): (Ingest, Careful),
         positions: Vec<Position>,
         stored: StoredPositions,
     ) -> Result<Self, KafkaSourceError> {
@@ -126,10 +129,7 @@ impl KafkaReader {
         let client = client_config(&options)?;
         let consumer: BaseConsumer<Context> =
             client.create_with_context(context).map_err(config_error)?;
-        let deadletter = match &options.config.deadletter_topic {
-            Some(_) => Some(producer_config(&options)?.create().map_err(config_error)?),
-            None => None,
-        };
+        let letters = Letters::new(&options)?;
         let patterns = options
             .config
             .topics
@@ -155,7 +155,8 @@ impl KafkaReader {
             .collect();
         Ok(Self {
             consumer,
-            deadletter,
+            letters,
+            careful,
             told,
             patterns,
             ingest,
@@ -174,6 +175,12 @@ impl KafkaReader {
 
     /// Reads until told to stop. What was read but not handed over is read again at the next start.
     pub fn run(mut self, outlet: &Outlet, stop: &CancellationToken) -> Result<(), OutletClosed> {
+        let end = self.read(outlet, stop);
+        self.careful.finish();
+        end
+    }
+
+    fn read(&mut self, outlet: &Outlet, stop: &CancellationToken) -> Result<(), OutletClosed> {
         while !stop.is_cancelled() {
             let now = (self.options.clock)();
             if now >= self.refresh_at {
@@ -251,13 +258,10 @@ impl KafkaReader {
                             .read_bytes
                             .fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
                     }
-                    let rejected = self.ingest.record(open.index, &record);
-                    if let (Some(reason), Some(producer), Some(topic)) = (
-                        rejected,
-                        &self.deadletter,
-                        &self.options.config.deadletter_topic,
-                    ) {
-                        bury(producer, topic, &message, reason.name());
+                    let place = (open.index, open.topic.as_str(), open.partition);
+                    let rejected = self.careful.work(&mut self.ingest, place, &record);
+                    if let (Some(reason), Some(letters)) = (rejected, &mut self.letters) {
+                        letters.bury(&message, reason.name());
                     }
                 }
                 Polled::Record
@@ -302,10 +306,16 @@ impl KafkaReader {
         self.cut_at =
             now.plus_millis(i64::try_from(self.options.commit_interval_ms).unwrap_or(1000));
         self.bytes = 0;
-        if let Some(producer) = &self.deadletter
-            && let Err(error) = producer.flush(ASK)
-        {
-            tracing::warn!(%error, "dead letters are not all delivered yet");
+        if let Some(Outcome { delivered, lost }) = self.letters.as_mut().and_then(Letters::settle) {
+            outlet
+                .blocking_send(Delivery::Letters { delivered, lost })
+                .map_err(|_| OutletClosed)?;
+        }
+        let places = self.careful.cut();
+        if !places.is_empty() {
+            outlet
+                .blocking_send(Delivery::SteppedOver { places })
+                .map_err(|_| OutletClosed)?;
         }
         let batches = self.ingest.cut();
         let partitions = self.statuses();
@@ -314,6 +324,7 @@ impl KafkaReader {
                 source: self.options.name.clone(),
                 batches,
                 partitions,
+                rows: Vec::new(),
                 stored: None,
             })
             .map_err(|_| OutletClosed)

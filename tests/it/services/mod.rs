@@ -20,6 +20,7 @@ pub(crate) mod browser;
 pub(crate) mod http;
 pub(crate) mod kafka;
 pub(crate) mod process;
+pub(crate) mod receiver;
 
 use std::net::TcpListener;
 use std::path::PathBuf;

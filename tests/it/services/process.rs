@@ -34,6 +34,18 @@ impl Process {
         process
     }
 
+    /// Prepares `fatalmonitor demo` with these arguments.
+    pub(crate) fn demo(arguments: &[&str]) -> Self {
+        let mut process = Self::new("fatalmonitor", env!("CARGO_BIN_EXE_fatalmonitor").into());
+        process.arguments = vec!["demo".into(), "--listen".into(), process.address()];
+        let data_dir = process.data_dir().display().to_string();
+        process.arguments.extend(["--data-dir".into(), data_dir]);
+        process
+            .arguments
+            .extend(arguments.iter().map(|it| (*it).to_owned()));
+        process
+    }
+
     /// Prepares a Prometheus with this configuration, in which `{listen}` is its own address.
     pub(crate) fn prometheus(config: &str) -> Self {
         let program = rig_variable("FATALMONITOR_TEST_PROMETHEUS_BIN");

@@ -47,17 +47,23 @@ impl Trace<'_> {
     /// Returns the top in-app frame: of the root cause, else of the nearest cause that has one,
     /// else the top frame of all.
     ///
-    /// `library` says of a frame whether a rule takes it for code of somebody else.
-    pub fn frame(&self, library: impl Fn(&Frame) -> bool) -> Option<&Frame> {
+    /// `own` says of a frame whether a rule takes it for the application's code; `None` leaves it to the built-in rule.
+    pub fn frame(&self, own: impl Fn(&Frame) -> Option<bool>) -> Option<&Frame> {
         let causes = || self.causes.iter().rev();
+        let is_own = |frame: &&Frame| own(frame).unwrap_or(frame.in_app);
         causes()
-            .find_map(|cause| cause.frames.iter().find(|f| f.in_app && !library(f)))
+            .find_map(|cause| cause.frames.iter().find(is_own))
             .or_else(|| causes().find_map(|cause| cause.frames.first()))
     }
 
     /// Returns the text of the top in-app frame for an identity: `function file`.
     pub fn key(&self) -> Option<String> {
-        self.frame(|_| false).map(Frame::key)
+        self.key_by(|_| None)
+    }
+
+    /// Returns the text of the top frame that a rule, or else the built-in rule, takes for own code.
+    pub fn key_by(&self, own: impl Fn(&Frame) -> Option<bool>) -> Option<String> {
+        self.frame(own).map(Frame::key)
     }
 }
 
