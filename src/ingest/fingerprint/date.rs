@@ -193,6 +193,10 @@ pub(super) fn clock(bytes: &[u8], start: usize) -> Option<usize> {
     if matches!(at(bytes, end), b'.' | b',') && at(bytes, end + 1).is_ascii_digit() {
         end = digits(bytes, end + 1);
     }
+    if at(bytes, end) == b':' && is_word(at(bytes, end + 1)) {
+        // A MAC address, or something else of more parts than a clock has.
+        return None;
+    }
     let zone = zone(bytes, end);
     (zone > end || !is_word(at(bytes, end))).then_some(zone)
 }

@@ -42,6 +42,10 @@ impl Scan<'_> {
         if self.address() {
             return true;
         }
+        if after == b':' && is_scope(bytes, word) {
+            self.keep(word);
+            return true;
+        }
         if after.is_ascii_digit() && word.has(DOT) && self.host_and_port(word) {
             return true;
         }
@@ -186,6 +190,14 @@ impl Scan<'_> {
         }
         key
     }
+}
+
+/// Says whether a word is the scope in `Brcm43xx::powerChange`: a name of the code, digits or not.
+fn is_scope(bytes: &[u8], word: Word) -> bool {
+    let behind = at(bytes, word.end + 2);
+    at(bytes, word.start).is_ascii_alphabetic()
+        && (behind.is_ascii_alphabetic() || behind == b'<')
+        && word.only(LOWER | UPPER | NON_HEX | DIGIT | UNDERSCORE)
 }
 
 /// Returns the end of a path of Windows, which may go on behind one blank: `C:\Program Files\x`.

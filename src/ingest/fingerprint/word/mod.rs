@@ -299,7 +299,8 @@ impl Scan<'_> {
         {
             return self.mask(end, Kind::Time);
         }
-        if let Some(number) = numbered(bytes)
+        if word.has(DOT)
+            && let Some(number) = numbered(bytes)
             && !is_plain_value(span(bytes, 0, number))
         {
             self.i = word.start + number;
