@@ -7,17 +7,23 @@ use anyhow::Context;
 
 use crate::detect::World;
 use crate::rules::RuleSet;
-use crate::store::Store;
+use crate::store::{HistoryReader, Store};
 
 /// Opens a store for reading and rebuilds the world in it; the store may be in use.
 pub(super) fn world(dir: &Path) -> anyhow::Result<World> {
+    world_and_past(dir).map(|(world, _)| world)
+}
+
+/// Does the same, and keeps the store open for questions about the past.
+pub(super) fn world_and_past(dir: &Path) -> anyhow::Result<(World, HistoryReader)> {
     let reader = Store::open_read_only(dir)
         .with_context(|| format!("cannot read the store in {}", dir.display()))?;
     let loaded = reader.load().context("cannot read the store")?;
-    World::restore(
+    let world = World::restore(
         Arc::new(RuleSet::built_in()),
         loaded.rows.into_iter(),
         loaded.positions,
     )
-    .with_context(|| format!("cannot read the state in {}", dir.display()))
+    .with_context(|| format!("cannot read the state in {}", dir.display()))?;
+    Ok((world, reader))
 }

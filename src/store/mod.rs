@@ -12,6 +12,7 @@ mod error;
 mod history;
 mod lock;
 mod open;
+mod past;
 mod reader;
 mod resolution;
 mod retention;

@@ -20,6 +20,10 @@ mod decode;
 #[cfg(test)]
 mod exact;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
+mod incident;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod peers;
