@@ -27,9 +27,30 @@ export async function get(path, params = {}, signal) {
     if (value !== null && value !== undefined && value !== "") query.set(name, String(value));
   }
   const text = query.toString();
+  return ask(`/api/v1/${path}${text ? `?${text}` : ""}`, { headers: { accept: "application/json" } }, signal);
+}
+
+/**
+ * Posts JSON.
+ * @param {string} path
+ * @param {any} body
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<any>}
+ */
+export async function post(path, body, signal) {
+  const headers = { accept: "application/json", "content-type": "application/json" };
+  return ask(`/api/v1/${path}`, { method: "POST", headers, body: JSON.stringify(body) }, signal);
+}
+
+/**
+ * @param {string} address
+ * @param {RequestInit} request
+ * @param {AbortSignal} [signal]
+ */
+async function ask(address, request, signal) {
   let response;
   try {
-    response = await fetch(`/api/v1/${path}${text ? `?${text}` : ""}`, { signal, headers: { accept: "application/json" } });
+    response = await fetch(address, { signal, ...request });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError("the server does not answer", "it is asked again by itself", 0);

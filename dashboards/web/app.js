@@ -7,9 +7,11 @@ import { ChannelsPage } from "./channels.js";
 import { byId, h } from "./dom.js";
 import { ErrorsPage } from "./errors.js";
 import * as format from "./format.js";
+import { GatePage } from "./gate.js";
 import { Live } from "./live.js";
 import { NewPage } from "./newsince.js";
 import { PipelinePage } from "./pipeline.js";
+import { ReleasesPage } from "./releases.js";
 import { SignaturePage } from "./signature.js";
 
 /**
@@ -26,6 +28,8 @@ import { SignaturePage } from "./signature.js";
 const NAV = [
   { path: "/", name: "Errors", key: "e" },
   { path: "/new", name: "New since", key: "n" },
+  { path: "/releases", name: "Releases", key: "r" },
+  { path: "/gate", name: "Gate", key: "t" },
   { path: "/channels", name: "Channels", key: "h" },
   { path: "/alerts", name: "Alerts", key: "a" },
   { path: "/pipeline", name: "Pipeline", key: "p" },
@@ -41,7 +45,7 @@ const KEYS = [
   ["e", "open and close traces"],
   ["c", "copy the link of a signature"],
   ["d", "dark or light"],
-  ["g then e n h a p", "go to a page"],
+  ["g then e n r t h a p", "go to a page"],
   ["?", "this list"],
 ];
 
@@ -102,6 +106,10 @@ export class App {
     const id = path.match(/^\/s\/([0-9a-fA-F]{8,32})$/)?.[1];
     if (id) return new SignaturePage(this, id);
     if (path === "/new") return new NewPage(this);
+    if (path === "/releases") return new ReleasesPage(this);
+    if (path === "/gate") return new GatePage(this, null);
+    const gate = path.match(/^\/gate\/([0-9a-f]{16})$/)?.[1];
+    if (gate) return new GatePage(this, gate);
     if (path === "/channels") return new ChannelsPage(this);
     if (path === "/alerts") return new AlertsPage(this);
     if (path === "/pipeline") return new PipelinePage(this);

@@ -11,11 +11,13 @@ export class ListPage {
    * @param {import("./app.js").App} app
    * @param {string} title
    * @param {string[]} questions paths under /api/v1
+   * @param {number} [refresh] milliseconds between two readings
    */
-  constructor(app, title, questions) {
+  constructor(app, title, questions, refresh = REFRESH_MS) {
     this.app = app;
     this.title = title;
     this.questions = questions;
+    this.refresh = refresh;
     this.abort = new AbortController();
     this.element = h("div", { class: "page" }, h("p", { class: "wait" }, "Reading…"));
   }
@@ -24,7 +26,7 @@ export class ListPage {
   open(query) {
     this.query = query;
     this.load();
-    this.timer = setInterval(() => this.load(), REFRESH_MS);
+    this.timer = setInterval(() => this.load(), this.refresh);
   }
 
   close() {

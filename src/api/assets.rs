@@ -18,7 +18,17 @@ use super::state::ApiState;
 struct Web;
 
 /// Pages that the one document draws by their address.
-const PAGES: [&str; 6] = ["/", "/s/{id}", "/new", "/channels", "/alerts", "/pipeline"];
+const PAGES: [&str; 9] = [
+    "/",
+    "/s/{id}",
+    "/new",
+    "/releases",
+    "/gate",
+    "/gate/{id}",
+    "/channels",
+    "/alerts",
+    "/pipeline",
+];
 
 /// Returns the routes of the pages and their files.
 pub(super) fn routes() -> Router<ApiState> {

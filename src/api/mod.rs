@@ -9,6 +9,7 @@ mod channels;
 mod error;
 mod extract;
 mod feed;
+mod gate;
 mod guard;
 mod health;
 mod ingest;
@@ -19,6 +20,7 @@ mod schema;
 mod serve;
 mod signatures;
 mod state;
+mod story;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
@@ -94,6 +96,14 @@ fn handlers(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(releases::releases))
         .routes(routes!(releases::deploys, releases::add_deploy))
         .routes(routes!(releases::add_exposure))
+        .routes(routes!(gate::preview, gate::decide))
+        .routes(routes!(gate::kept))
+        .routes(routes!(gate::list))
+        .routes(routes!(story::planned))
+        .routes(routes!(story::end_planned))
+        .routes(routes!(story::fix))
+        .routes(routes!(story::rollouts))
+        .routes(routes!(story::timeline))
         .routes(routes!(channels::list))
         .routes(routes!(channels::accounting))
         .routes(routes!(alerts::list))

@@ -11,6 +11,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::error::ApiError;
 use super::feed::Feed;
+use crate::detect::fix::FixReport;
+use crate::detect::gate::{GateDecision, GateQuery};
+use crate::detect::planned::PlannedEffect;
+use crate::detect::rollout::Rollouts;
+use crate::detect::timeline::{Timeline, TimelineQuery};
 use crate::detect::view::{
     ChannelView, NewSince, ReleaseView, SignatureDetail, SignatureState, SignatureSummary,
 };
@@ -47,6 +52,20 @@ pub trait ReadView: Send + Sync + 'static {
     fn alerts(&self, filter: &AlertFilter) -> Vec<Alert>;
     /// Returns what was read and what became of it.
     fn accounting(&self) -> Accounting;
+    /// Returns the planned effects that stand, earliest first.
+    fn planned(&self) -> Vec<PlannedEffect>;
+    /// Says what became of what a marker was to fix.
+    fn fix(&self, marker: &str) -> Result<FixReport, ReadError>;
+    /// Says what runs where, beside what was announced.
+    fn rollouts(&self) -> Result<Rollouts, ReadError>;
+    /// Retells a stretch of time.
+    fn timeline(&self, query: TimelineQuery) -> Result<Timeline, ReadError>;
+    /// Says what the gate decides.
+    fn gate(&self, query: &GateQuery) -> Result<GateDecision, ReadError>;
+    /// Returns a decision as it was taken.
+    fn kept_gate(&self, id: &str) -> Option<GateDecision>;
+    /// Returns the decisions that are kept, latest first.
+    fn kept_gates(&self, limit: usize) -> Vec<GateDecision>;
 }
 
 /// A question could not be answered.
@@ -229,6 +248,10 @@ pub enum Operation {
     Marker(DeployMarker),
     /// Traffic that releases served.
     Exposure(Vec<ExposureRecord>),
+    /// End a planned effect; its marker stays.
+    EndPlanned(String),
+    /// Keep a decision of the gate.
+    Gate(Box<GateDecision>),
     /// Quiet a signature or an alert.
     Mute(MuteRequest),
     /// Take the mute away.

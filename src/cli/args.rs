@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::rollout_args::{FixArgs, GateArgs, PlannedArgs, TimelineArgs};
 use crate::model::EventTime;
 
 /// Watches application logs in Kafka and says what is new, worse, silent or coming from one bad host.
@@ -34,6 +35,14 @@ pub(super) enum Command {
     Init(InitArgs),
     /// List the errors that are new, worse or gone since a version or a deploy marker.
     New(NewArgs),
+    /// Decide whether a version may go on: PASS 0, FAIL 1, INCONCLUSIVE 3.
+    Gate(GateArgs),
+    /// Say whether a fix worked: 0 gone, 1 still there, 3 not proven yet.
+    Fix(FixArgs),
+    /// List, declare or end planned effects: silent within a bound, told past it.
+    Planned(PlannedArgs),
+    /// Write the timeline of an incident.
+    Timeline(TimelineArgs),
     /// Run log files or a scenario through the same pipeline, apart from any live state.
     Replay(ReplayArgs),
     /// Run pre-counted series through the same detector.
@@ -366,7 +375,8 @@ pub(super) struct RestoreArgs {
     pub(super) data_dir: PathBuf,
 }
 
-fn time(text: &str) -> Result<EventTime, String> {
+/// Reads a time.
+pub(super) fn time(text: &str) -> Result<EventTime, String> {
     EventTime::parse_rfc3339(text)
         .ok_or_else(|| format!("`{text}` is no time such as 2016-01-19T22:00:00Z"))
 }

@@ -26,6 +26,12 @@ pub(super) fn post(base: &str, path: &str, body: &Value) -> anyhow::Result<Value
     ask(base, |client| client.post(&url).json(body))
 }
 
+/// Deletes something on a server.
+pub(super) fn delete(base: &str, path: &str) -> anyhow::Result<Value> {
+    let url = format!("{}{path}", base.trim_end_matches('/'));
+    ask(base, |client| client.delete(&url))
+}
+
 fn ask(
     base: &str,
     make: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
@@ -48,7 +54,8 @@ fn ask(
     })
 }
 
-fn encoded(text: &str) -> String {
+/// Encodes text for a part of an address.
+pub(super) fn encoded(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {

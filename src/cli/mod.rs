@@ -11,14 +11,19 @@ mod client;
 mod demo;
 mod deploys;
 mod fingerprint;
+mod fix;
+mod gate;
 mod init;
 mod new;
 mod output;
+mod planned;
 mod progress;
 mod replay;
 mod report;
+mod rollout_args;
 mod serve;
 mod stored;
+mod timeline;
 
 use std::process::ExitCode;
 
@@ -65,6 +70,10 @@ pub fn main() -> ExitCode {
         Command::Demo(it) => demo::run(&it),
         Command::Init(it) => init::run(&it),
         Command::New(it) => new::run(&it),
+        Command::Gate(it) => gate::run(&it),
+        Command::Fix(it) => fix::run(&it),
+        Command::Planned(it) => planned::run(&it),
+        Command::Timeline(it) => timeline::run(&it),
         Command::Replay(it) => replay::run(&it),
         Command::Backtest(it) => backtest::run(&it),
         Command::Fingerprint(it) => fingerprint::run(&it),

@@ -97,6 +97,18 @@ fn table(format: Format, no_headers: bool, rows: &Rows) -> Table {
     table
 }
 
+/// Returns a field of a JSON object as a cell of a table; `-` if it is null or absent.
+pub(super) fn cell(value: &serde_json::Value, name: &str) -> String {
+    match value.get(name) {
+        None | Some(serde_json::Value::Null) => "-".to_owned(),
+        Some(serde_json::Value::String(it)) => it.clone(),
+        Some(serde_json::Value::Number(it)) if it.is_f64() => {
+            format!("{:.1}", it.as_f64().unwrap_or_default())
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
 /// Prints text to stdout as it is, with control characters made visible.
 pub(super) fn say(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::channels::{as_f64, minute_before};
+use super::gate::GateDecision;
 use super::mute::{Mute, MuteTarget, MuteUntil};
 use super::world::Sort;
 use crate::model::{AlertId, AlertState, DeployMarker, EventTime, ExposureRecord};
@@ -32,6 +33,13 @@ pub enum Action {
         /// Who says so.
         by: String,
     },
+    /// A gate was asked and decided.
+    Gate(Box<GateDecision>),
+    /// A planned effect is over.
+    EndPlanned {
+        /// Name of its marker.
+        marker: String,
+    },
     /// A mute is lifted.
     Unmute {
         /// About what.
@@ -57,6 +65,12 @@ pub enum ActionError {
     /// There is no mute to lift.
     #[error("nothing is muted there")]
     NotMuted,
+    /// No planned effect has this name.
+    #[error("no planned effect is called `{0}`")]
+    NotPlanned(String),
+    /// A decision of this name is kept already.
+    #[error("gate {0} is decided already")]
+    GateKept(String),
     /// Too many mutes stand.
     #[error("too many mutes stand: lift some first")]
     TooManyMutes,
@@ -90,6 +104,8 @@ impl World {
         match action {
             Action::Marker(marker) => self.post_marker(marker),
             Action::Exposure(record) => self.post_exposure(&record),
+            Action::EndPlanned { marker } => self.end_planned(marker),
+            Action::Gate(decision) => self.keep_gate(now, *decision),
             Action::Mute {
                 target,
                 until,

@@ -33,6 +33,7 @@ impl World {
         self.errors.table.flush("errors", &mut rows);
         self.mixes.table.flush("mix", &mut rows);
         self.book.flush(&mut rows);
+        self.gates.table.flush("gate", &mut rows);
         self.flush_globals(&mut rows);
         self.flush_scan(&mut rows);
         let (series, channels) = self.history.take();
@@ -149,6 +150,7 @@ impl World {
             "mix" => self.mixes.table.restore(kind, key, value),
             "alert" => self.book.restore(key, value),
             "mute" => self.book.mutes.restore(key, value),
+            "gate" => self.gates.table.restore(kind, key, value),
             GLOBAL => self.restore_global(key, value),
             _ => Err(RestoreError::UnknownKind {
                 kind: kind.to_owned(),

@@ -74,6 +74,21 @@ impl Recent {
         self.block = block;
     }
 
+    /// Counts the hosts that had events recently, as far as they are followed.
+    pub(super) fn hosts(&self, at: EventTime) -> u64 {
+        let behind = at.plus_millis(-1).seconds().div_euclid(RECENT_SECONDS) - self.block;
+        let mut names: Vec<&Name> = Vec::new();
+        if behind <= 0 {
+            names.extend(self.before.iter().map(|(name, _)| name));
+        }
+        if behind <= 1 {
+            names.extend(self.now.iter().map(|(name, _)| name));
+        }
+        names.sort();
+        names.dedup();
+        names.len() as u64
+    }
+
     /// Tells whether a host had events recently.
     pub(super) fn has(&self, host: &Name) -> bool {
         [&self.now, &self.before]

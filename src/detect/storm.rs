@@ -69,7 +69,7 @@ impl World {
 }
 
 /// Tells whether a template holds the constant parts of a declared text, in order; `{name}` and `<name>` stand for anything.
-fn mentions(template: &str, declared: &str) -> bool {
+pub(super) fn mentions(template: &str, declared: &str) -> bool {
     let mut rest = template;
     for part in declared.split(['{', '}', '<', '>']).step_by(2) {
         let part = part.trim();

@@ -15,6 +15,7 @@ use super::chain::{Applied, Chain};
 use super::channels::Channels;
 use super::errors::ErrorRates;
 use super::exposure::Exposure;
+use super::gate::Gates;
 use super::history::History;
 use super::hosts::Hosts;
 use super::lifecycle::Book;
@@ -112,6 +113,7 @@ pub struct World {
     pub(super) scan_dirty: bool,
     pub(super) book: Book,
     pub(super) history: History,
+    pub(super) gates: Gates,
 }
 
 impl World {
@@ -137,6 +139,7 @@ impl World {
             scan_dirty: false,
             book: Book::default(),
             history: History::default(),
+            gates: Gates::default(),
         }
     }
 

@@ -34,11 +34,13 @@ pub enum AlertKind {
     Storm,
     /// Records that the source no longer had when we came to read them.
     DataGap,
+    /// A deploy gate that failed.
+    GateFailed,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::New,
         Self::Spike,
         Self::Regressed,
@@ -51,6 +53,7 @@ impl AlertKind {
         Self::MixShift,
         Self::Storm,
         Self::DataGap,
+        Self::GateFailed,
     ];
 
     /// Returns the name used in JSON, metrics and pages.
@@ -68,6 +71,7 @@ impl AlertKind {
             Self::MixShift => "mix_shift",
             Self::Storm => "storm",
             Self::DataGap => "data_gap",
+            Self::GateFailed => "gate_failed",
         }
     }
 
@@ -86,6 +90,7 @@ impl AlertKind {
             Self::MixShift => "FatalmonitorMixShift",
             Self::Storm => "FatalmonitorErrorStorm",
             Self::DataGap => "FatalmonitorDataGap",
+            Self::GateFailed => "FatalmonitorGateFailed",
         }
     }
 }

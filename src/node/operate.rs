@@ -27,6 +27,14 @@ pub(super) fn operate(
             vec![Action::Marker(marker.clone())]
         }
         Operation::Exposure(records) => records.iter().cloned().map(Action::Exposure).collect(),
+        Operation::EndPlanned(marker) => vec![Action::EndPlanned {
+            marker: marker.clone(),
+        }],
+        Operation::Gate(decision) => {
+            let mut decision = decision.clone();
+            decision.asked_at = Some(now);
+            vec![Action::Gate(decision)]
+        }
         Operation::Mute(request) => vec![Action::Mute {
             target: target(&request.subject),
             until: match &request.until {
@@ -48,7 +56,7 @@ pub(super) fn operate(
     let now = world.clock().map_or(now, |it| it.min(now));
     for action in actions {
         world.act(now, action).map_err(|error| match error {
-            ActionError::NoSuchAlert(_) | ActionError::NotMuted => {
+            ActionError::NoSuchAlert(_) | ActionError::NotMuted | ActionError::NotPlanned(_) => {
                 OperationError::NotFound(error.to_string())
             }
             other => OperationError::Refused(other.to_string()),

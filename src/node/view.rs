@@ -1,11 +1,16 @@
 //! What the API reads: the world behind its lock, and history from the store on its own connection.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::api::{
     self, Accounting, AlertFilter, ChannelAccount, HistoryBy, HistoryFilter, HistorySeries,
     NewFilter, PartitionAccount, ReadError, ReadView, SignatureFilter, SignaturePage,
 };
+use crate::detect::fix::{FixError, FixReport};
+use crate::detect::gate::{GateDecision, GateQuery};
+use crate::detect::planned::PlannedEffect;
+use crate::detect::rollout::Rollouts;
+use crate::detect::timeline::{Timeline, TimelineQuery};
 use crate::detect::view::{ChannelView, NewSince, ReleaseView, SignatureDetail};
 use crate::detect::{AlertQuery, NewQuery, NewSinceError, SignatureQuery, World};
 use crate::model::{Alert, DeployMarker, EventTime, SignatureId};
@@ -37,6 +42,13 @@ impl WorldView {
 
     fn world(&self) -> RwLockReadGuard<'_, World> {
         self.world.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn past(&self) -> MutexGuard<'_, HistoryReader> {
+        self.history
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,6 +212,52 @@ impl ReadView for WorldView {
             limit: filter.limit,
             ..AlertQuery::default()
         })
+    }
+
+    fn planned(&self) -> Vec<PlannedEffect> {
+        self.world().planned_effects()
+    }
+
+    fn fix(&self, marker: &str) -> Result<FixReport, ReadError> {
+        let past = self.past();
+        self.world()
+            .fix(marker, &*past)
+            .map_err(|error| match error {
+                FixError::Unknown(_) => ReadError::NotFound(
+                    error.to_string(),
+                    "see /api/v1/deploys for those that are known".to_owned(),
+                ),
+                FixError::Past(error) => ReadError::Failed(error.to_string()),
+            })
+    }
+
+    fn rollouts(&self) -> Result<Rollouts, ReadError> {
+        let past = self.past();
+        self.world()
+            .rollouts(&*past)
+            .map_err(|error| ReadError::Failed(error.to_string()))
+    }
+
+    fn timeline(&self, query: TimelineQuery) -> Result<Timeline, ReadError> {
+        let past = self.past();
+        self.world()
+            .timeline(query, &*past)
+            .map_err(|error| ReadError::Failed(error.to_string()))
+    }
+
+    fn gate(&self, query: &GateQuery) -> Result<GateDecision, ReadError> {
+        let past = self.past();
+        self.world()
+            .gate(query, &*past)
+            .map_err(|error| ReadError::Failed(error.to_string()))
+    }
+
+    fn kept_gate(&self, id: &str) -> Option<GateDecision> {
+        self.world().kept_gate(id)
+    }
+
+    fn kept_gates(&self, limit: usize) -> Vec<GateDecision> {
+        self.world().kept_gates(limit)
     }
 
     fn accounting(&self) -> Accounting {

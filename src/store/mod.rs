@@ -13,6 +13,7 @@ mod error;
 mod history;
 mod lock;
 mod open;
+mod past;
 mod reader;
 mod resolution;
 mod retention;

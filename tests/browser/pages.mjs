@@ -109,6 +109,9 @@ const PAGES = [
   { name: 'errors', path: '/', wait: '.body .row:not([hidden]), .errors .empty h2' },
   ...(first ? [{ name: 'signature', path: `/s/${first}`, wait: '.chart' }] : []),
   { name: 'new', path: '/new', wait: '.panel, .empty' },
+  { name: 'releases', path: '/releases', wait: '.summary, .empty' },
+  { name: 'gate', path: '/gate', wait: '.verdict-panel, .empty' },
+  ...(first ? [{ name: 'gate-kept', path: '/gate/0000000000000000', wait: '.verdict-panel' }] : []),
   { name: 'channels', path: '/channels', wait: 'table, .empty' },
   { name: 'alerts', path: '/alerts', wait: '.summary' },
   { name: 'pipeline', path: '/pipeline', wait: '.books' },
@@ -207,7 +210,7 @@ async function clean() {
     await page.waitForFunction(() => document.querySelector('.grid').getAttribute('aria-rowcount') === '2');
     equal(new URL(page.url()).searchParams.get('q'), 'NEED_TOKEN', 'filter in the address');
     await page.keyboard.press('Escape');
-    for (const [key, path] of [['n', '/new'], ['h', '/channels'], ['a', '/alerts'], ['p', '/pipeline'], ['e', '/']]) {
+    for (const [key, path] of [['n', '/new'], ['r', '/releases'], ['t', '/gate'], ['h', '/channels'], ['a', '/alerts'], ['p', '/pipeline'], ['e', '/']]) {
       await page.keyboard.press('g');
       await page.keyboard.press(key);
       await page.waitForFunction((wanted) => location.pathname === wanted, path);
@@ -247,6 +250,22 @@ async function clean() {
     await page.locator('#live[data-state="degraded"]').waitFor({ timeout: 20_000 });
     await page.end();
     await wire.end();
+  });
+  await check('a gate is decided with one button and kept under an address', async () => {
+    const page = await open('/gate?version=1.27.0-wmf.11&group=group0');
+    await page.locator('.verdict-word .badge', { hasText: 'FAIL' }).waitFor();
+    await page.getByRole('button', { name: 'Decide and keep' }).click();
+    await page.waitForFunction(() => /^\/gate\/[0-9a-f]{16}$/.test(location.pathname));
+    await page.getByText('kept as it was').waitFor();
+    equal(await page.faults(), [], 'faults');
+    await page.end();
+  });
+  await check('a fix is asked about from the list of announcements', async () => {
+    const page = await open('/releases');
+    await page.getByRole('button', { name: 'Did wmf.11-group1 work?' }).click();
+    await page.locator('.fix-report .badge', { hasText: 'gone' }).waitFor();
+    equal(await page.faults(), [], 'faults');
+    await page.end();
   });
   await check('a signature that does not exist is said in words', async () => {
     const page = await open('/s/00000000');

@@ -3,16 +3,9 @@
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-fn fatalmonitor(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fatalmonitor"))
-        .args(arguments)
-        .env_remove("FATALMONITOR_CONFIG")
-        .env_remove("FATALMONITOR_URL")
-        .output()
-        .expect("the program runs")
-}
+use crate::incident::{fatalmonitor, played};
 
 fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("UTF-8")
@@ -34,16 +27,8 @@ fn path(path: &Path) -> &str {
 #[test]
 fn the_headless_demo_says_every_symptom_and_new_since_names_the_session_errors() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("demo");
-    let demo = fatalmonitor(&[
-        "demo",
-        "--headless",
-        "--report",
-        "json",
-        "--data-dir",
-        path(&data),
-    ]);
-    println!("{}", err(&demo));
+    let (data, demo) = (&played().data, &played().output);
+    println!("{}", err(demo));
     let report: Value = serde_json::from_slice(&demo.stdout).expect("one JSON object");
     for symptom in report["symptoms"].as_array().expect("symptoms") {
         println!(
@@ -64,14 +49,14 @@ fn the_headless_demo_says_every_symptom_and_new_since_names_the_session_errors()
         n("counted") + n("capped") + rejected,
         "conservation"
     );
-    assert_eq!(code(&demo), 0, "every dated symptom was said in time");
+    assert_eq!(code(demo), 0, "every dated symptom was said in time");
 
     let new = fatalmonitor(&[
         "new",
         "--since",
         "1.27.0-wmf.10",
         "--data-dir",
-        path(&data),
+        path(data),
         "-o",
         "json",
     ]);
@@ -113,14 +98,14 @@ fn the_headless_demo_says_every_symptom_and_new_since_names_the_session_errors()
         "--since",
         "1.27.0-wmf.10",
         "--data-dir",
-        path(&data),
+        path(data),
         "--fail-on-new",
     ]);
     assert_eq!(code(&table), 1, "findings");
     assert!(out(&table).contains("Can neither load"), "{}", out(&table));
 
     let backup = folder.path().join("backup.db");
-    let made = fatalmonitor(&["backup", path(&backup), "--data-dir", path(&data)]);
+    let made = fatalmonitor(&["backup", path(&backup), "--data-dir", path(data)]);
     assert_eq!(code(&made), 0, "{}", err(&made));
     let restored = folder.path().join("restored");
     let put = fatalmonitor(&["restore", path(&backup), "--data-dir", path(&restored)]);

@@ -22,6 +22,10 @@ mod edges;
 #[cfg(test)]
 mod exact;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
+mod incident;
+#[cfg(test)]
 mod letters;
 #[cfg(test)]
 mod load;

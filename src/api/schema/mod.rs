@@ -8,7 +8,9 @@
 )]
 #![expect(clippy::struct_field_names, reason = "the names are those of the JSON")]
 
+pub(super) mod gate;
 mod status;
+pub(super) mod story;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -136,7 +138,7 @@ pub(super) struct Sample {
 /// What an alert is about.
 #[derive(ToSchema)]
 pub(super) struct AlertKey {
-    /// `new`, `spike`, `regressed`, `resurfaced`, `silent_channel`, `silent_host`, `flood`, `capped`, `bad_host`, `mix_shift`, `storm` or `data_gap`.
+    /// `new`, `spike`, `regressed`, `resurfaced`, `silent_channel`, `silent_host`, `flood`, `capped`, `bad_host`, `mix_shift`, `storm`, `data_gap` or `gate_failed`.
     kind: String,
     /// Service; empty if it does not apply.
     service: String,

@@ -22,6 +22,25 @@ async fn the_document_describes_what_is_really_answered() {
             format!("/api/v1/signatures/{id}/history?by=group"),
         ),
         ("/api/v1/new", "/api/v1/new?since=1.27.0-wmf.10".to_owned()),
+        (
+            "/api/v1/gate",
+            "/api/v1/gate?version=1.27.0-wmf.11&group=group0".to_owned(),
+        ),
+        (
+            "/api/v1/gate/{id}",
+            "/api/v1/gate/0000000000000000".to_owned(),
+        ),
+        ("/api/v1/gates", "/api/v1/gates".to_owned()),
+        ("/api/v1/planned", "/api/v1/planned".to_owned()),
+        (
+            "/api/v1/deploys/{marker}/fix",
+            "/api/v1/deploys/wmf.11-group1/fix".to_owned(),
+        ),
+        ("/api/v1/rollouts", "/api/v1/rollouts".to_owned()),
+        (
+            "/api/v1/timeline",
+            "/api/v1/timeline?severity=info".to_owned(),
+        ),
         ("/api/v1/channels", "/api/v1/channels".to_owned()),
         ("/api/v1/releases", "/api/v1/releases".to_owned()),
         ("/api/v1/deploys", "/api/v1/deploys".to_owned()),

@@ -1,6 +1,7 @@
 //! Every route on invented data.
 
 mod document;
+mod gate;
 mod stream;
 mod writes;
 

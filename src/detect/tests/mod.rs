@@ -67,6 +67,11 @@ impl Line {
         EventTime::from_millis(START * 1000 + self.at)
     }
 
+    /// Returns the id of its signature.
+    pub(super) fn id(&self) -> SignatureId {
+        self.def().id
+    }
+
     fn def(&self) -> SignatureDef {
         let joined: Vec<(String, String)> = self
             .status
