@@ -46,6 +46,20 @@ pub(super) struct OpenMinute {
 }
 
 impl OpenMinute {
+    /// Gives the counts of one number to another.
+    pub(super) fn renumber(&mut self, from: u32, to: u32) {
+        let keys: Vec<_> = self
+            .counts
+            .range((from, 0, 0)..=(from, u32::MAX, u32::MAX))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            if let Some(events) = self.counts.remove(&key) {
+                *self.counts.entry((to, key.1, key.2)).or_default() += events;
+            }
+        }
+    }
+
     /// Returns the counts in the scan's form.
     pub(super) fn cells(&self) -> Vec<CellCount> {
         self.counts
@@ -103,7 +117,7 @@ impl World {
         }
     }
 
-    fn act_on(&mut self, firing: &Firing, at: EventTime) {
+    pub(super) fn act_on(&mut self, firing: &Firing, at: EventTime) {
         let Some(id) = self.catalogue.by_number(firing.signature) else {
             return;
         };

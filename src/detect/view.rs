@@ -134,9 +134,39 @@ pub struct SignatureSummary {
     pub main_host: Option<String>,
 }
 
+/// A text that was merged into a signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MergedText {
+    /// Its own id, which still leads to the signature.
+    pub id: SignatureId,
+    /// Its own template.
+    pub template: String,
+    /// Since when it belongs to the signature.
+    pub since: EventTime,
+    /// Why.
+    pub why: String,
+}
+
+/// Why several texts are one signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MergeView {
+    /// The template of the text whose id the signature has: the oldest.
+    pub own_template: String,
+    /// How many other texts belong to it, of those that are kept one by one.
+    pub merged: u64,
+    /// The reasons, in words.
+    pub reasons: Vec<String>,
+    /// Some of the merged texts, the earliest first, at most 20.
+    pub texts: Vec<MergedText>,
+}
+
 /// The page of one signature.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SignatureDetail {
+    /// The id that was asked for, if it became an alias of this signature.
+    pub alias: Option<SignatureId>,
+    /// Why several texts are this signature, if they are.
+    pub merge: Option<MergeView>,
     /// The row of the list.
     pub summary: SignatureSummary,
     /// One sentence with its numbers.

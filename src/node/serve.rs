@@ -230,12 +230,14 @@ fn open_store(options: &ServeOptions) -> anyhow::Result<Opened> {
     let loaded = store.load().context("cannot read the store")?;
     store.set_note("rules_hash", &options.rules.hash)?;
     let positions = loaded.positions.clone();
-    let world = World::restore(
+    let mut world = World::restore(
         Arc::clone(&options.rules),
         loaded.rows.into_iter(),
         loaded.positions,
     )
     .context("cannot read the state in the store")?;
+    // The rules may have changed since: what they say of merges holds for what was learned before.
+    world.enforce_signature_rules();
     let reader = store
         .reader()
         .context("cannot open the store for reading")?;

@@ -8,14 +8,17 @@ mod detect;
 mod fields;
 mod groups;
 mod problem;
+mod signatures;
 
 use serde::Deserialize;
 
+use self::signatures::SignatureTables;
 pub use channels::{CapRule, CapRules, ChannelRule, DropRule, JoinRule, MixRule, glob_matches};
 pub use detect::DetectRules;
 pub use fields::{CapturedField, FieldPaths, FieldRules, PATTERN_GROUPS, PlainPattern};
 pub use groups::{GroupRule, GroupRules, VersionAt};
 pub use problem::RuleProblem;
+pub use signatures::{MergeRule, SignatureRules, SplitRule};
 
 /// Text of `rules/mediawiki.toml`, which is also what the program uses when it is given no rules.
 pub const BUILT_IN: &str = include_str!("../../rules/mediawiki.toml");
@@ -37,6 +40,8 @@ pub struct RuleSet {
     pub mixes: Vec<MixRule>,
     /// Records that are dropped on purpose, such as the second copy of one event.
     pub drops: Vec<DropRule>,
+    /// What is never one signature, and what always is.
+    pub signatures: SignatureRules,
     /// Thresholds of detection.
     pub detect: DetectRules,
     /// Short hash of the texts, so that nodes can tell whether they run the same rules.
@@ -55,6 +60,7 @@ struct RuleFile {
     join: Vec<JoinRule>,
     mix: Vec<MixRule>,
     drop: Vec<DropRule>,
+    signature: Option<SignatureTables>,
     detect: Option<DetectRules>,
 }
 
@@ -73,11 +79,16 @@ impl RuleSet {
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, Vec<RuleProblem>> {
         let mut problems = Vec::new();
         let mut all = RuleFile::default();
+        let mut signatures = SignatureRules::default();
         let mut hasher = blake3::Hasher::new();
         for (name, text) in files {
             hasher.update(text.as_bytes());
             match toml::from_str::<RuleFile>(text) {
-                Ok(file) => all.merge(file, name, &mut problems),
+                Ok(mut file) => {
+                    let tables = file.signature.take().unwrap_or_default();
+                    signatures.add(tables, (name, text), &mut problems);
+                    all.merge(file, name, &mut problems);
+                }
                 Err(error) => problems.push(RuleProblem::from_toml(name, text, &error)),
             }
         }
@@ -89,6 +100,7 @@ impl RuleSet {
             joins: all.join,
             mixes: all.mix,
             drops: all.drop,
+            signatures,
             detect: all.detect.unwrap_or_default(),
             hash: hasher.finalize().to_hex().chars().take(16).collect(),
         };

@@ -11,6 +11,7 @@ mod commit;
 mod error;
 mod history;
 mod lock;
+mod merged;
 mod open;
 mod reader;
 mod resolution;

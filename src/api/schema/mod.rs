@@ -113,6 +113,33 @@ pub(super) struct Facet {
     other_events: u64,
 }
 
+/// A text that was merged into a signature.
+#[derive(ToSchema)]
+pub(super) struct MergedText {
+    /// Its own id, which still leads to the signature.
+    id: String,
+    /// Its own template.
+    template: String,
+    /// Since when it belongs to the signature.
+    #[schema(format = DateTime)]
+    since: String,
+    /// Why, such as "merged because position 4 had 11 values: …".
+    why: String,
+}
+
+/// Why several texts are one signature.
+#[derive(ToSchema)]
+pub(super) struct Merge {
+    /// The template of the text whose id the signature has: the oldest.
+    own_template: String,
+    /// How many other texts belong to it, of those that are kept one by one.
+    merged: u64,
+    /// The reasons, in words.
+    reasons: Vec<String>,
+    /// Some of the merged texts, the earliest first, at most 20.
+    texts: Vec<MergedText>,
+}
+
 /// One redacted example.
 #[derive(ToSchema)]
 pub(super) struct Sample {

@@ -2,6 +2,7 @@
 
 mod exact;
 mod kinds;
+mod merges;
 mod people;
 mod queries;
 
@@ -67,7 +68,7 @@ impl Line {
         EventTime::from_millis(START * 1000 + self.at)
     }
 
-    fn def(&self) -> SignatureDef {
+    pub(super) fn def(&self) -> SignatureDef {
         let joined: Vec<(String, String)> = self
             .status
             .map(|it| ("status".to_owned(), it.to_owned()))
