@@ -86,6 +86,7 @@ export class SignaturePage {
       h("div", { class: "sig-head" }, stateBadge(summary), h("a", { class: "pill", href: `/?channel=${encodeURIComponent(summary.channel)}` }, summary.channel), h("span", { class: "pill" }, summary.level), summary.exception ? h("span", { class: "pill" }, summary.exception) : null, h("code", { class: "id", title: summary.id }, summary.id.slice(0, 8)), this.copyButton(summary.id)),
       template,
       this.moved(),
+      this.renamed(),
       h("p", { class: "verdict" }, this.detail.verdict),
       this.facts(summary, clock),
       h("section", { class: "panel wide" }, this.chartTools(), this.figure),
@@ -188,6 +189,15 @@ export class SignaturePage {
       h("details", null, h("summary", null, "Merged texts"), h("ul", { class: "plain-list" }, texts), more > 0 ? h("p", { class: "muted" }, `and ${format.count(more)} more`) : null),
       h("p", { class: "muted" }, "Not the same problem? A [[signature.split]] in the rules keeps a text apart."),
     ];
+  }
+
+  /** Says of what it is a new wording. */
+  renamed() {
+    const { renamed_from } = this.detail;
+    if (!renamed_from) return null;
+    const link = h("a", { class: "template", href: `/s/${renamed_from.id}` });
+    appendTemplate(link, renamed_from.template);
+    return h("p", { class: "muted" }, "Renamed from ", link, ": the same message in other words, or from a file that moved.");
   }
 
   /** Says that an old link led here. */

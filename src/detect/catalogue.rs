@@ -36,7 +36,7 @@ pub(super) struct Catalogue {
     /// Signatures that go on under the number of an earlier form, by that form.
     later_forms: BTreeMap<SignatureId, Vec<SignatureId>>,
     /// Signatures by what they say, for the recognition of reworded ones.
-    by_words: BTreeMap<String, Vec<SignatureId>>,
+    by_words: BTreeMap<u128, Vec<SignatureId>>,
     /// Which fingerprints are known by the id of another one.
     pub(super) learned: Learned,
 }
@@ -81,11 +81,6 @@ impl Catalogue {
         self.table.range(range).map(|(id, _)| id)
     }
 
-    /// Returns the signature with a number of the rate scan.
-    pub(super) fn by_number(&self, number: u32) -> Option<SignatureId> {
-        self.by_number.get(&number).copied()
-    }
-
     /// Finds the signature that takes the events of `id`: itself, made from its definition if it is new, the one that
     /// it is an alias of or fits, or `(other)`.
     pub(super) fn admit(
@@ -102,11 +97,18 @@ impl Catalogue {
             return Some(alias.to);
         }
         let def = def?;
-        if let Some(root) = self.forced(def, cell.first, rules) {
-            return Some(root);
-        }
         let alone = learn::is_alone(def, rules);
-        if !alone && let Some(root) = self.learned.fit(def, cell.first) {
+        let found = match self.forced(def, cell.first, rules) {
+            None if !alone => self.learned.fit(def, cell.first),
+            found => found,
+        };
+        if let Some(root) = found {
+            let own = self.get(root).map(|it| it.def.clone());
+            if self.learned.is_alias(id)
+                && let Some(own) = own
+            {
+                self.say(&own, &def.template, root);
+            }
             return Some(root);
         }
         let in_channel = self.by_channel.get(&def.channel).copied().unwrap_or(0);
@@ -127,19 +129,19 @@ impl Catalogue {
     }
 
     pub(super) fn insert(&mut self, def: SignatureDef, cell: &CountCell) {
-        let words = family::words(&def);
-        let renamed_from = self.earlier_form(&words, &def);
+        let renamed_from = self.earlier_form(&def);
         let earlier = renamed_from.and_then(|id| self.table.get(&id));
         let number = earlier.map_or(self.next_number, |it| it.number);
+        let rate = earlier.map_or_else(HourRate::default, |it| it.rate.clone());
         match renamed_from {
             None => {
                 self.next_number += 1;
                 self.by_number.insert(number, def.id);
             }
-            Some(earlier) => self.later_forms.entry(earlier).or_default().push(def.id),
+            Some(earlier) => self.add_form(earlier, def.id),
         }
         *self.by_channel.entry(def.channel.clone()).or_default() += 1;
-        self.by_words.entry(words).or_default().push(def.id);
+        self.say(&def, &def.template, def.id);
         let novelty = Novelty {
             // The overflow of a channel is no error of its own.
             decided: def.template.starts_with(OTHER),
@@ -158,7 +160,8 @@ impl Catalogue {
             hosts: HostTally::default(),
             facets: BTreeMap::new(),
             minutes: Minutes::default(),
-            rate: HourRate::default(),
+            // A renamed signature goes on from the usual rate of its earlier form.
+            rate,
             recent: Recent::default(),
             novelty,
             last_live: 0,
@@ -171,15 +174,54 @@ impl Catalogue {
     }
 
     /// Finds the signature that said the same before, in other punctuation or from a file that moved.
-    fn earlier_form(&self, words: &str, def: &SignatureDef) -> Option<SignatureId> {
-        self.by_words
-            .get(words)?
-            .iter()
-            .filter_map(|id| self.table.get(id))
+    fn earlier_form(&self, def: &SignatureDef) -> Option<SignatureId> {
+        let said = self.by_words.get(&family::key(def, &def.template));
+        let fits = self.learned.fits_elsewhere(def);
+        said.into_iter()
+            .flatten()
+            .copied()
+            .chain(fits)
+            .filter_map(|id| self.table.get(&id))
             .filter(|it| it.renamed_from.is_none() && family::is_same_problem(&it.def, def))
             .map(|it| (it.number, it.def.id))
             .min()
             .map(|(_, id)| id)
+    }
+
+    /// Notes that a signature says a text.
+    fn say(&mut self, def: &SignatureDef, template: &str, id: SignatureId) {
+        let ids = self.by_words.entry(family::key(def, template)).or_default();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+
+    /// Forgets that a signature says a text, which is another one's again.
+    pub(super) fn unsay(&mut self, def: &SignatureDef, id: SignatureId) {
+        let key = family::key(def, &def.template);
+        if let Some(ids) = self.by_words.get_mut(&key) {
+            ids.retain(|it| *it != id);
+        }
+    }
+
+    /// Lets another signature say what one has said: its own text and those of its aliases.
+    fn hand_over_words(&mut self, gone: &SignatureDef, heir: SignatureId) {
+        let own = self.learned.group(gone.id).map(|it| it.own.clone());
+        let mut texts = vec![own.unwrap_or_else(|| gone.template.as_str().into())];
+        texts.extend(
+            self.learned
+                .members(gone.id)
+                .map(|it| it.1.template.clone()),
+        );
+        for text in texts {
+            let key = family::key(gone, &text);
+            if let Some(ids) = self.by_words.get_mut(&key) {
+                ids.retain(|it| *it != gone.id);
+            }
+            if let Some(def) = self.table.get(&heir).map(|it| it.def.clone()) {
+                self.say(&def, &text, heir);
+            }
+        }
     }
 
     /// Takes a signature out; those that are its later forms go on as forms of `heir`.
@@ -188,7 +230,7 @@ impl Catalogue {
         if let Some(count) = self.by_channel.get_mut(&gone.def.channel) {
             *count = count.saturating_sub(1);
         }
-        self.forget_words(&gone.def);
+        self.hand_over_words(&gone.def, heir);
         let number = self.table.get(&heir).map(|it| it.number);
         let owner = self.by_number.get(&gone.number) == Some(&id);
         if owner && number == Some(gone.number) {
@@ -205,7 +247,7 @@ impl Catalogue {
             } else if let Some(number) = number {
                 it.renamed_from = Some(heir);
                 it.number = number;
-                self.later_forms.entry(heir).or_default().push(later);
+                self.add_form(heir, later);
             }
         }
         Some(gone)
@@ -213,32 +255,56 @@ impl Catalogue {
 
     /// Gives a signature another template.
     pub(super) fn retitle(&mut self, id: SignatureId, template: &str) {
-        let Some(def) = self.get(id).map(|it| it.def.clone()) else {
-            return;
-        };
-        if def.template == template {
-            return;
-        }
-        self.forget_words(&def);
-        let def = SignatureDef {
-            template: template.to_owned(),
-            ..def
-        };
-        let words = family::words(&def);
-        self.by_words.entry(words).or_default().push(id);
-        if let Some(it) = self.get_mut(id) {
-            it.def = def;
+        let same = self.get(id).is_none_or(|it| it.def.template == template);
+        if !same && let Some(it) = self.get_mut(id) {
+            template.clone_into(&mut it.def.template);
         }
     }
 
-    fn forget_words(&mut self, def: &SignatureDef) {
-        let words = family::words(def);
-        if let Some(ids) = self.by_words.get_mut(&words) {
-            ids.retain(|it| *it != def.id);
-            if ids.is_empty() {
-                self.by_words.remove(&words);
+    /// Links a signature to the one that it is a new wording of; returns the numbers of both in the rate scan.
+    pub(super) fn rename(&mut self, id: SignatureId, earlier: SignatureId) -> Option<(u32, u32)> {
+        let from = self.table.get(&earlier)?;
+        let (root, number, rate) = (
+            from.renamed_from.unwrap_or(earlier),
+            from.number,
+            from.rate.clone(),
+        );
+        let it = self.table.get_mut(&id)?;
+        if it.renamed_from.is_some() || root == id {
+            return None;
+        }
+        let own = std::mem::replace(&mut it.number, number);
+        it.renamed_from = Some(root);
+        it.rate.absorb(&rate);
+        it.novelty.decided = true;
+        self.by_number.remove(&own);
+        let mut later = self.later_forms.remove(&id).unwrap_or_default();
+        for form in &later {
+            if let Some(it) = self.table.get_mut(form) {
+                it.renamed_from = Some(root);
+                it.number = number;
             }
         }
+        later.push(id);
+        for form in later {
+            self.add_form(root, form);
+        }
+        Some((own, number))
+    }
+
+    /// Notes a later form of a signature.
+    fn add_form(&mut self, earlier: SignatureId, id: SignatureId) {
+        let forms = self.later_forms.entry(earlier).or_default();
+        if let Err(place) = forms.binary_search(&id) {
+            forms.insert(place, id);
+        }
+    }
+
+    /// Lists the forms of the signature with a number of the rate scan, the earliest first.
+    pub(super) fn forms(&self, number: u32) -> impl Iterator<Item = SignatureId> {
+        let root = self.by_number.get(&number).copied();
+        let later = root.and_then(|it| self.later_forms.get(&it));
+        root.into_iter().chain(later.into_iter().flatten().copied())
     }
 
     pub(super) fn flush(&mut self, out: &mut Vec<StateRow>) {
@@ -248,6 +314,20 @@ impl Catalogue {
 
     pub(super) const fn table(&mut self) -> &mut Table<SignatureId, Signature> {
         &mut self.table
+    }
+
+    /// Lists what every signature and its aliases say.
+    fn all_words(&self) -> Vec<(u128, SignatureId)> {
+        let mut words = Vec::new();
+        for (id, it) in self.table.iter() {
+            let own = self.learned.group(*id).map(|it| &*it.own);
+            let own = own.unwrap_or(&it.def.template);
+            words.push((family::key(&it.def, own), *id));
+            for (_, alias) in self.learned.members(*id) {
+                words.push((family::key(&it.def, &alias.template), *id));
+            }
+        }
+        words
     }
 
     /// Rebuilds what follows from the rows, after they were read back.
@@ -262,10 +342,9 @@ impl Catalogue {
                 }
                 Some(earlier) => self.later_forms.entry(earlier).or_default().push(*id),
             }
-            self.by_words
-                .entry(family::words(&it.def))
-                .or_default()
-                .push(*id);
+        }
+        for forms in self.later_forms.values_mut() {
+            forms.sort_unstable();
         }
         let last = self.by_number.last_key_value();
         self.next_number = self
@@ -280,6 +359,12 @@ impl Catalogue {
         }
         let defs = self.table.values().map(|it| &it.def);
         self.learned.reindex(defs, rules);
+        for (key, id) in self.all_words() {
+            let ids = self.by_words.entry(key).or_default();
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
         self.index_forced(rules);
     }
 }

@@ -245,6 +245,7 @@ impl World {
             self.releases.learn(minute);
         }
         self.learn_merges(minute, at);
+        self.look_for_renamed(at);
         self.refresh_new();
         self.lift_mutes(at);
     }

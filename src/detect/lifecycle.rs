@@ -165,6 +165,14 @@ impl Book {
         self.say(at, alert);
     }
 
+    /// Ends an alert now, and says why it should not have been.
+    pub(super) fn withdraw(&mut self, id: &AlertId, words: &str, at: EventTime) {
+        if let Some(entry) = self.table.get_mut(id) {
+            entry.alert.description.insert_str(0, words);
+        }
+        self.resolve(id, at);
+    }
+
     /// Ends every alert whose condition has not held for long enough, unless `held` says that we could not know.
     pub(super) fn expire(&mut self, at: EventTime, held: impl Fn(&AlertKey) -> bool) {
         let mut due: Vec<(AlertKey, EventTime, AlertId)> = self
@@ -277,10 +285,7 @@ impl Book {
             }
         }
         for id in over {
-            if let Some(entry) = self.table.get_mut(&id) {
-                entry.alert.description.insert_str(0, words);
-            }
-            self.resolve(&id, at);
+            self.withdraw(&id, words, at);
         }
         self.apply_mutes();
     }

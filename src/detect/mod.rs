@@ -33,6 +33,7 @@ mod query;
 mod rates;
 mod recent;
 mod releases;
+mod renamed;
 mod resurfaced;
 pub mod scan;
 mod score;

@@ -160,6 +160,7 @@ impl World {
         alerts.sort_by(|a, b| (b.fired_at, &b.key).cmp(&(a.fired_at, &a.key)));
         Some(SignatureDetail {
             alias,
+            renamed_from: self.renamed_from(signature),
             merge: self.merges_of(id),
             verdict: self.verdict(signature, summary.state, &rates),
             frame: signature.def.frame.clone(),

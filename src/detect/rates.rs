@@ -118,10 +118,10 @@ impl World {
     }
 
     pub(super) fn act_on(&mut self, firing: &Firing, at: EventTime) {
-        let Some(id) = self.catalogue.by_number(firing.signature) else {
+        let Some(version) = self.releases.version_by_number(firing.version) else {
             return;
         };
-        let Some(version) = self.releases.version_by_number(firing.version) else {
+        let Some(id) = self.form(firing.signature, &version, at) else {
             return;
         };
         match firing.kind {
@@ -131,6 +131,20 @@ impl World {
             Kind::New => self.scan_found_new(id, &version, firing, at),
             Kind::Spike | Kind::Regressed => self.tell_rise(id, &version, firing, at),
         }
+    }
+
+    /// Returns the form of a renamed signature that has the recent events on a version; of equal ones the earliest.
+    fn form(&self, number: u32, version: &Name, at: EventTime) -> Option<SignatureId> {
+        let recent = |id: SignatureId| {
+            let signature = self.catalogue.get(id)?;
+            let on = signature.recent_places(at).filter(|it| it.0 == version);
+            Some(on.map(|it| it.2).sum::<u64>())
+        };
+        let forms = self.catalogue.forms(number);
+        forms
+            .enumerate()
+            .max_by_key(|(place, id)| (recent(*id), std::cmp::Reverse(*place)))
+            .map(|(_, id)| id)
     }
 
     fn end_rise(&mut self, id: SignatureId, version: &Name, firing: &Firing, at: EventTime) {
@@ -162,6 +176,9 @@ impl World {
             return;
         }
         if !self.explains(signature) || signature.novelty.buckets < 3 {
+            return;
+        }
+        if self.link_renamed(id, at) {
             return;
         }
         if self.blame_host(id, at) {

@@ -147,6 +147,15 @@ pub struct MergedText {
     pub why: String,
 }
 
+/// The earlier form of a signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RenamedFrom {
+    /// Its id.
+    pub id: SignatureId,
+    /// Its template.
+    pub template: String,
+}
+
 /// Why several texts are one signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MergeView {
@@ -165,6 +174,8 @@ pub struct MergeView {
 pub struct SignatureDetail {
     /// The id that was asked for, if it became an alias of this signature.
     pub alias: Option<SignatureId>,
+    /// The signature that it is a new wording of, or was before its file moved.
+    pub renamed_from: Option<RenamedFrom>,
     /// Why several texts are this signature, if they are.
     pub merge: Option<MergeView>,
     /// The row of the list.
@@ -266,6 +277,10 @@ pub struct NewEntry {
     pub events: u64,
     /// Number of hosts.
     pub hosts: u64,
+    /// The signature that it is a new wording of; `None` but for `renamed`.
+    pub renamed_from: Option<SignatureId>,
+    /// The template of that signature.
+    pub renamed_from_template: Option<String>,
     /// Rate per unit of exposure against the baseline's; `None` for `new` and `gone`.
     pub ratio: Option<f64>,
     /// Lower end of its 90 % interval.
@@ -303,6 +318,8 @@ pub struct NewSince {
     pub enough_data: bool,
     /// Signatures that first appear on the new side.
     pub new: Vec<NewEntry>,
+    /// Signatures that first appear on the new side as new wordings of earlier ones.
+    pub renamed: Vec<NewEntry>,
     /// Signatures with a higher rate on the new side.
     pub worse: Vec<NewEntry>,
     /// Signatures that the new side no longer has.

@@ -18,6 +18,7 @@ pub use detect::DetectRules;
 pub use fields::{CapturedField, FieldPaths, FieldRules, PATTERN_GROUPS, PlainPattern};
 pub use groups::{GroupRule, GroupRules, VersionAt};
 pub use problem::RuleProblem;
+pub(crate) use problem::edit_distance;
 pub use signatures::{MergeRule, SignatureRules, SplitRule};
 
 /// Text of `rules/mediawiki.toml`, which is also what the program uses when it is given no rules.

@@ -127,6 +127,15 @@ pub(super) struct MergedText {
     why: String,
 }
 
+/// The earlier form of a signature.
+#[derive(ToSchema)]
+pub(super) struct RenamedFrom {
+    /// Its id.
+    id: String,
+    /// Its template.
+    template: String,
+}
+
 /// Why several texts are one signature.
 #[derive(ToSchema)]
 pub(super) struct Merge {
@@ -394,6 +403,10 @@ pub(super) struct NewEntry {
     events: u64,
     /// Number of hosts.
     hosts: u64,
+    /// The signature that it is a new wording of; null but in `renamed`.
+    renamed_from: Option<String>,
+    /// The template of that signature.
+    renamed_from_template: Option<String>,
     /// Rate per unit of exposure against the baseline's; null for `new` and `gone`.
     ratio: Option<f64>,
     /// Lower end of its 90 % interval.
@@ -431,6 +444,8 @@ pub(super) struct NewSince {
     enough_data: bool,
     /// Signatures that first appear on the new side.
     new: Vec<NewEntry>,
+    /// Signatures that first appear on the new side as new wordings of earlier ones.
+    renamed: Vec<NewEntry>,
     /// Signatures with a higher rate on the new side.
     worse: Vec<NewEntry>,
     /// Signatures that the new side no longer has.

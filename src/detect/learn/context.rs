@@ -106,6 +106,15 @@ impl Context {
 
 /// Returns the name of a signature's context.
 pub(super) fn key(def: &SignatureDef) -> u128 {
+    name(def, def.frame.as_deref().unwrap_or_default())
+}
+
+/// Returns the name of what contexts share that differ only in the frame.
+pub(super) fn place(def: &SignatureDef) -> u128 {
+    name(def, "*")
+}
+
+fn name(def: &SignatureDef, frame: &str) -> u128 {
     let mut hasher = blake3::Hasher::new();
     let mut part = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -114,7 +123,7 @@ pub(super) fn key(def: &SignatureDef) -> u128 {
     part(&def.channel);
     part(def.level.class().name());
     part(def.exception.as_deref().unwrap_or_default());
-    part(def.frame.as_deref().unwrap_or_default());
+    part(frame);
     for (name, value) in &def.joined {
         part(name);
         part(value);

@@ -160,6 +160,7 @@ impl Catalogue {
         if !is_alone(&def, rules) {
             self.learned.add(&def, minute);
         }
+        self.unsay(&def, alias.to);
         self.insert(def, &cell);
         if let Some(it) = self.get_mut(id) {
             // It is no news: it was seen before.

@@ -12,7 +12,7 @@ mod group;
 mod tick;
 mod why;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,8 @@ pub(super) struct Learned {
     members: BTreeMap<SignatureId, Vec<(EventTime, SignatureId)>>,
     contexts: BTreeMap<u128, Context>,
     holders: force::Holders,
+    /// Contexts that differ only in the frame, by what they share.
+    places: BTreeMap<u128, BTreeSet<u128>>,
 }
 
 impl Learned {
@@ -118,6 +120,20 @@ impl Learned {
             );
         }
         Some(root)
+    }
+
+    /// Finds a signature from another place in the code whose learned template a text fits: its file may have moved.
+    pub(super) fn fits_elsewhere(&self, def: &SignatureDef) -> Vec<SignatureId> {
+        if def.frame.is_none() {
+            return Vec::new();
+        }
+        let text = prepared(&def.template);
+        self.places
+            .get(&context::place(def))
+            .into_iter()
+            .flatten()
+            .filter_map(|key| self.contexts.get(key)?.fit(&text))
+            .collect()
     }
 
     /// Takes a new signature that is to be compared at the next tick.
@@ -185,6 +201,7 @@ impl Learned {
     ) {
         self.members.clear();
         self.contexts.clear();
+        self.places.clear();
         for (id, alias) in self.aliases.iter() {
             let list = self.members.entry(alias.to).or_default();
             list.push((alias.at, *id));
@@ -199,6 +216,8 @@ impl Learned {
                 context.groups.insert(def.id);
                 let texts = texts(&self.aliases, &self.members, group, def.id);
                 context.learn(def.id, patterns(group, &texts));
+                let place = self.places.entry(context::place(def)).or_default();
+                place.insert(key);
             } else if !is_alone(def, rules) {
                 let context = self.contexts.entry(key).or_default();
                 if context.singles.len() < context::SINGLES_MAX {

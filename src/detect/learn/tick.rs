@@ -45,8 +45,19 @@ impl World {
             return;
         };
         for (id, reason) in younger {
+            if self.is_new_wording(id, oldest) {
+                continue;
+            }
             self.absorb((id, oldest), |group| group.reason(reason), at);
         }
+    }
+
+    /// Tells whether one signature is the other in the words of a later release: it stays its own page, linked to the
+    /// other, so that people see what was reworded.
+    fn is_new_wording(&self, id: SignatureId, older: SignatureId) -> bool {
+        self.catalogue
+            .get(id)
+            .is_some_and(|it| it.renamed_from == Some(older) && self.explains(it))
     }
 
     /// Lets every signature with aliases have the templates that its texts have now.
@@ -175,6 +186,8 @@ impl Learned {
         let patterns = patterns(group, &texts);
         let context = self.contexts.entry(super::context::key(def)).or_default();
         context.learn(root, patterns);
+        let place = self.places.entry(super::context::place(def)).or_default();
+        place.insert(super::context::key(def));
     }
 }
 

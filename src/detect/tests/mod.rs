@@ -5,6 +5,7 @@ mod kinds;
 mod merges;
 mod people;
 mod queries;
+mod renames;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
