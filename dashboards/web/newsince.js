@@ -83,6 +83,7 @@ export class NewPage {
       h("div", { class: "sides" }, side("Before", answer.baseline, answer.events_baseline, answer.exposure_baseline), side("Since", answer.versions, answer.events_new, answer.exposure_new)),
       answer.enough_data ? "" : h("p", { class: "note" }, "Not enough data on the new side to say that nothing is new."),
       list("New", "first seen on the new side", answer.new, false),
+      list("Renamed", "new wordings of earlier messages", answer.renamed, false),
       list("Worse", "higher rate for the same exposure", answer.worse, true),
       list("Gone", "not seen on the new side", answer.gone, false),
     );
@@ -116,8 +117,10 @@ function list(title, note, entries, ratios) {
   const row = (/** @type {any} */ it) => {
     const message = h("a", { href: `/s/${it.id}` });
     appendTemplate(message, it.template);
+    const from = it.renamed_from_template ? h("small", { class: "template" }, " renamed from ") : null;
+    if (from) appendTemplate(from, it.renamed_from_template);
     const rate = it.ratio === null ? "" : [h("b", { class: "much" }, format.ratio(it.ratio)), it.ratio_low === null ? "" : h("small", null, ` ${it.ratio_low.toFixed(1)}–${it.ratio_high.toFixed(1)}`)];
-    return h("tr", null, h("td", { class: "n", "data-unit": " events" }, format.count(it.events)), h("td", { title: format.stamp(it.first_seen) }, ratios ? rate : format.dayHour(it.first_seen)), h("td", null, format.shortVersion(it.version)), h("td", null, it.groups.join(" ")), h("td", { class: "n", "data-unit": it.hosts === 1 ? " host" : " hosts" }, format.count(it.hosts)), h("td", null, it.channel), h("td", { class: "template" }, message));
+    return h("tr", null, h("td", { class: "n", "data-unit": " events" }, format.count(it.events)), h("td", { title: format.stamp(it.first_seen) }, ratios ? rate : format.dayHour(it.first_seen)), h("td", null, format.shortVersion(it.version)), h("td", null, it.groups.join(" ")), h("td", { class: "n", "data-unit": it.hosts === 1 ? " host" : " hosts" }, format.count(it.hosts)), h("td", null, it.channel), h("td", { class: "template" }, message, from));
   };
   const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, h("table", null, h("thead", null, h("tr", null, heads.map((it, at) => h("th", { scope: "col", class: at === 0 || at === 4 ? "n" : null }, it)))), h("tbody", null, entries.map(row))));
   return h("section", { class: "panel" }, h("h3", null, `${title}: ${entries.length} `, h("small", null, note)), entries.length > 0 ? table : h("p", { class: "none" }, "None."));

@@ -85,6 +85,8 @@ export class SignaturePage {
     this.element.replaceChildren(
       h("div", { class: "sig-head" }, stateBadge(summary), h("a", { class: "pill", href: `/?channel=${encodeURIComponent(summary.channel)}` }, summary.channel), h("span", { class: "pill" }, summary.level), summary.exception ? h("span", { class: "pill" }, summary.exception) : null, h("code", { class: "id", title: summary.id }, summary.id.slice(0, 8)), this.copyButton(summary.id)),
       template,
+      this.moved(),
+      this.renamed(),
       h("p", { class: "verdict" }, this.detail.verdict),
       this.facts(summary, clock),
       h("section", { class: "panel wide" }, this.chartTools(), this.figure),
@@ -169,7 +171,43 @@ export class SignaturePage {
     const { frame, joined, summary } = this.detail;
     const why = h("p", null, "Lines are one signature when channel, severity, exception, top frame and the message with its variable parts masked are equal. Masked parts are ", h("span", { class: "mask" }, "<tinted>"), ".");
     const list = h("dl", { class: "pairs" }, h("dt", null, "Id"), h("dd", null, h("code", null, summary.id)), frame ? [h("dt", null, "Top frame"), h("dd", null, h("code", null, frame))] : [], joined.flatMap((/** @type {string[]} */ [name, value]) => [h("dt", null, name), h("dd", null, h("code", null, value))]));
-    return panel("Why these lines are one", why, list);
+    return panel("Why these lines are one signature", why, list, ...this.merge());
+  }
+
+  /** What was merged into it, and why. */
+  merge() {
+    const { merge } = this.detail;
+    if (!merge) return [];
+    const more = merge.merged - merge.texts.length;
+    const texts = merge.texts.map((/** @type {any} */ it) => {
+      const text = h("span", { class: "template" });
+      appendTemplate(text, it.template);
+      return h("li", null, h("code", { title: it.id }, it.id.slice(0, 8)), " ", text, h("small", null, ` ${it.why}; since ${format.dayHour(it.since)}`));
+    });
+    const own = h("span", { class: "template" });
+    appendTemplate(own, merge.own_template);
+    return [
+      h("p", null, `${format.count(merge.merged)} other ${merge.merged === 1 ? "text belongs" : "texts belong"} to it; the id is that of the oldest: `, own),
+      h("ul", { class: "plain-list" }, merge.reasons.map((/** @type {string} */ it) => h("li", null, it))),
+      h("details", null, h("summary", null, "Merged texts"), h("ul", { class: "plain-list" }, texts), more > 0 ? h("p", { class: "muted" }, `and ${format.count(more)} more`) : null),
+      h("p", { class: "muted" }, "Not the same problem? A [[signature.split]] in the rules keeps a text apart."),
+    ];
+  }
+
+  /** Says of what it is a new wording. */
+  renamed() {
+    const { renamed_from } = this.detail;
+    if (!renamed_from) return null;
+    const link = h("a", { class: "template", href: `/s/${renamed_from.id}` });
+    appendTemplate(link, renamed_from.template);
+    return h("p", { class: "muted" }, "Renamed from ", link, ": the same message in other words, or from a file that moved.");
+  }
+
+  /** Says that an old link led here. */
+  moved() {
+    const { alias, summary } = this.detail;
+    if (!alias) return null;
+    return h("p", { class: "note" }, "Signature ", h("code", null, alias.slice(0, 8)), " turned out to be the same problem as ", h("a", { href: `/s/${summary.id}` }, summary.id.slice(0, 8)), "; this is its page.");
   }
 
   samples() {

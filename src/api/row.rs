@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 
 use super::schema;
 use crate::detect::view::{
-    FacetView, HostsView, ReleaseCount, SampleView, SignatureDetail, SignatureState,
-    SignatureSummary,
+    FacetView, HostsView, MergeView, ReleaseCount, RenamedFrom, SampleView, SignatureDetail,
+    SignatureState, SignatureSummary,
 };
 use crate::model::{Alert, EventTime, Level, SignatureId};
 
@@ -100,6 +100,15 @@ impl<'a> From<&'a SignatureSummary> for SignatureRow<'a> {
 /// The page of one signature.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct SignaturePageBody<'a> {
+    /// The id that was asked for, if it became an alias of this signature; null otherwise.
+    #[schema(value_type = Option<String>)]
+    alias: Option<SignatureId>,
+    /// The signature that it is a new wording of, or was before its file moved; null if it is none.
+    #[schema(value_type = Option<schema::RenamedFrom>)]
+    renamed_from: Option<&'a RenamedFrom>,
+    /// Why several texts are this signature; null where nothing was merged.
+    #[schema(value_type = Option<schema::Merge>)]
+    merge: Option<&'a MergeView>,
     /// The row of the list.
     summary: SignatureRow<'a>,
     /// One sentence with its numbers.
@@ -129,6 +138,9 @@ pub(super) struct SignaturePageBody<'a> {
 impl<'a> From<&'a SignatureDetail> for SignaturePageBody<'a> {
     fn from(it: &'a SignatureDetail) -> Self {
         Self {
+            alias: it.alias,
+            renamed_from: it.renamed_from.as_ref(),
+            merge: it.merge.as_ref(),
             summary: SignatureRow::from(&it.summary),
             verdict: &it.verdict,
             frame: it.frame.as_deref(),

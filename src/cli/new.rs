@@ -1,4 +1,4 @@
-//! `fatalmonitor new --since V`: what is new, worse or gone.
+//! `fatalmonitor new --since V`: what is new, renamed, worse or gone.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ pub(super) fn run(args: &NewArgs) -> anyhow::Result<Outcome> {
         ],
         rows: Vec::new(),
     };
-    for what in ["new", "worse", "gone"] {
+    for what in ["new", "renamed", "worse", "gone"] {
         for entry in answer
             .get(what)
             .and_then(Value::as_array)
@@ -135,7 +135,10 @@ fn row(what: &str, entry: &Value) -> Vec<String> {
         text("hosts"),
         text("channel"),
         text("level"),
-        text("template"),
+        match entry.get("renamed_from_template") {
+            Some(Value::String(from)) => format!("{} (renamed from: {from})", text("template")),
+            _ => text("template"),
+        },
     ]
 }
 

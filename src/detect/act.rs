@@ -113,6 +113,7 @@ impl World {
                 by,
             } => self.mute(now, target, until, (reason, by)),
             Action::Unmute { target } => {
+                let target = self.resolved(target);
                 if !self.book.mutes.lift(&target) {
                     return Err(ActionError::NotMuted);
                 }
@@ -179,6 +180,7 @@ impl World {
             MuteUntil::Version(version) => check_text("version", version, 1)?,
             MuteUntil::Time(_) | MuteUntil::Lifted => {}
         }
+        let target = self.resolved(target);
         let rate_per_min = self.rate_of(&target);
         let mute = Mute {
             target,
@@ -193,6 +195,14 @@ impl World {
         }
         self.book.apply_mutes();
         Ok(())
+    }
+
+    /// Lets an old id name the signature that it belongs to today.
+    fn resolved(&self, target: MuteTarget) -> MuteTarget {
+        match target {
+            MuteTarget::Signature(id) => MuteTarget::Signature(self.resolve(id)),
+            other => other,
+        }
     }
 
     /// Lists the mutes that stand.

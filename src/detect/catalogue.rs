@@ -6,16 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::StateRow;
 use super::buckets::CountCell;
 use super::family;
-use super::name::{Name, OTHER};
+use super::learn::{self, Learned};
+use super::name::OTHER;
 use super::recent::{HourRate, Recent};
+pub(super) use super::signature::{Cell, Novelty, Signature, single};
 use super::table::Table;
-use super::tally::{FacetTally, HostTally, Minutes, ratio};
-use crate::model::{EventTime, Level, LevelClass, SCAN_SECONDS, Sample, SignatureDef, SignatureId};
+use super::tally::{HostTally, Minutes};
+use crate::model::{Level, SCAN_SECONDS, SignatureDef, SignatureId};
+use crate::rules::SignatureRules;
 
 /// Signatures that one channel may have.
 // RELIABILITY.md §3, "cardinality attack".
@@ -24,82 +25,20 @@ const CHANNEL_SIGNATURES_MAX: u32 = 20_000;
 /// Signatures in all.
 const SIGNATURES_MAX: usize = 200_000;
 
-/// Pairs of version and group that one signature tells apart.
-const CELLS_MAX: usize = 256;
-
-/// Newest examples that are kept beside the first.
-const SAMPLES_MAX: usize = 5;
-
-/// Facets of one signature.
-const FACETS_MAX: usize = 8;
-
-/// Minutes by which the places of a signature are weighed.
-const CELL_MINUTES: i64 = 20;
-
-/// Counts of one signature on one version and group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Cell {
-    pub(super) version: Name,
-    pub(super) group: Name,
-    pub(super) first: EventTime,
-    pub(super) last: EventTime,
-    pub(super) events: u64,
-    /// Events by minute of the last twenty minutes.
-    pub(super) minutes: Minutes,
-}
-
-/// How far a signature is from being told as new.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Novelty {
-    /// Told, or known for long enough.
-    pub(super) decided: bool,
-    /// Told as new.
-    pub(super) told: bool,
-    /// Distinct buckets with events.
-    pub(super) buckets: u32,
-    /// Events, each bucket on a log scale: one request's retries are not a trend.
-    pub(super) guarded: f64,
-}
-
-/// Everything that is known of one signature.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Signature {
-    /// Its number in the rate scan; a renamed signature goes on under the number of its earlier form.
-    pub(super) number: u32,
-    /// The earlier form of the same message, if it was reworded or its file moved.
-    pub(super) renamed_from: Option<SignatureId>,
-    pub(super) def: SignatureDef,
-    /// Service of its events; `*` for several.
-    pub(super) service: Name,
-    pub(super) first: EventTime,
-    pub(super) last: EventTime,
-    pub(super) first_version: Name,
-    pub(super) first_group: Name,
-    pub(super) events: u64,
-    pub(super) cells: Vec<Cell>,
-    pub(super) hosts: HostTally,
-    pub(super) facets: BTreeMap<Name, FacetTally>,
-    pub(super) minutes: Minutes,
-    pub(super) rate: HourRate,
-    pub(super) recent: Recent,
-    pub(super) novelty: Novelty,
-    /// Minutes with any record that had closed at its last event.
-    pub(super) last_live: i64,
-    /// Last event before a long absence, first one after it, events before it.
-    pub(super) back: Option<(EventTime, EventTime, u64)>,
-    pub(super) first_sample: Option<Sample>,
-    pub(super) samples: Vec<Sample>,
-}
-
 /// All signatures.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
     table: Table<SignatureId, Signature>,
     by_channel: BTreeMap<String, u32>,
-    next_number: u32,
+    /// The next number of the rate scan; one that was given is never given again.
+    pub(super) next_number: u32,
     by_number: BTreeMap<u32, SignatureId>,
+    /// Signatures that go on under the number of an earlier form, by that form.
+    later_forms: BTreeMap<SignatureId, Vec<SignatureId>>,
     /// Signatures by what they say, for the recognition of reworded ones.
-    by_words: BTreeMap<String, Vec<SignatureId>>,
+    by_words: BTreeMap<u128, Vec<SignatureId>>,
+    /// Which fingerprints are known by the id of another one.
+    pub(super) learned: Learned,
 }
 
 impl Catalogue {
@@ -107,16 +46,28 @@ impl Catalogue {
         self.table.len()
     }
 
+    /// Tells whether a fingerprint is known, by its own id or as an alias.
     pub(super) fn contains(&self, id: SignatureId) -> bool {
+        self.is_own(id) || self.learned.is_alias(id)
+    }
+
+    /// Tells whether a signature has this id.
+    pub(super) fn is_own(&self, id: SignatureId) -> bool {
         self.table.contains(&id)
     }
 
+    /// Returns the signature that a fingerprint belongs to.
     pub(super) fn get(&self, id: SignatureId) -> Option<&Signature> {
-        self.table.get(&id)
+        let own = self.table.get(&id);
+        own.or_else(|| self.table.get(&self.learned.root(id)))
     }
 
+    /// Returns the signature that a fingerprint belongs to, to be changed.
     pub(super) fn get_mut(&mut self, id: SignatureId) -> Option<&mut Signature> {
-        self.table.get_mut(&id)
+        if self.table.contains(&id) {
+            return self.table.get_mut(&id);
+        }
+        self.table.get_mut(&self.learned.root(id))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&SignatureId, &Signature)> {
@@ -130,25 +81,43 @@ impl Catalogue {
         self.table.range(range).map(|(id, _)| id)
     }
 
-    /// Returns the signature with a number of the rate scan.
-    pub(super) fn by_number(&self, number: u32) -> Option<SignatureId> {
-        self.by_number.get(&number).copied()
-    }
-
-    /// Finds the signature that takes the events of `id`: itself, made from its definition if it is new, or `(other)`.
+    /// Finds the signature that takes the events of `id`: itself, made from its definition if it is new, the one that
+    /// it is an alias of or fits, or `(other)`.
     pub(super) fn admit(
         &mut self,
         id: SignatureId,
         def: Option<&SignatureDef>,
         cell: &CountCell,
+        rules: &SignatureRules,
     ) -> Option<SignatureId> {
         if self.table.contains(&id) {
             return Some(id);
         }
+        if let Some(alias) = self.learned.alias(id) {
+            return Some(alias.to);
+        }
         let def = def?;
+        let alone = learn::is_alone(def, rules);
+        let found = match self.forced(def, cell.first, rules) {
+            None if !alone => self.learned.fit(def, cell.first),
+            found => found,
+        };
+        if let Some(root) = found {
+            let own = self.get(root).map(|it| it.def.clone());
+            if self.learned.is_alias(id)
+                && let Some(own) = own
+            {
+                self.say(&own, &def.template, root);
+            }
+            return Some(root);
+        }
         let in_channel = self.by_channel.get(&def.channel).copied().unwrap_or(0);
         if in_channel < CHANNEL_SIGNATURES_MAX && self.table.len() < SIGNATURES_MAX {
             self.insert(def.clone(), cell);
+            let minute = cell.first.seconds().div_euclid(SCAN_SECONDS);
+            if !alone {
+                self.learned.add(def, minute);
+            }
             return Some(id);
         }
         let other = other_def(&def.channel);
@@ -159,17 +128,20 @@ impl Catalogue {
         Some(id)
     }
 
-    fn insert(&mut self, def: SignatureDef, cell: &CountCell) {
-        let words = family::words(&def);
-        let renamed_from = self.earlier_form(&words, &def);
+    pub(super) fn insert(&mut self, def: SignatureDef, cell: &CountCell) {
+        let renamed_from = self.earlier_form(&def);
         let earlier = renamed_from.and_then(|id| self.table.get(&id));
         let number = earlier.map_or(self.next_number, |it| it.number);
-        if renamed_from.is_none() {
-            self.next_number += 1;
-            self.by_number.insert(number, def.id);
+        let rate = earlier.map_or_else(HourRate::default, |it| it.rate.clone());
+        match renamed_from {
+            None => {
+                self.next_number += 1;
+                self.by_number.insert(number, def.id);
+            }
+            Some(earlier) => self.add_form(earlier, def.id),
         }
         *self.by_channel.entry(def.channel.clone()).or_default() += 1;
-        self.by_words.entry(words).or_default().push(def.id);
+        self.say(&def, &def.template, def.id);
         let novelty = Novelty {
             // The overflow of a channel is no error of its own.
             decided: def.template.starts_with(OTHER),
@@ -188,7 +160,8 @@ impl Catalogue {
             hosts: HostTally::default(),
             facets: BTreeMap::new(),
             minutes: Minutes::default(),
-            rate: HourRate::default(),
+            // A renamed signature goes on from the usual rate of its earlier form.
+            rate,
             recent: Recent::default(),
             novelty,
             last_live: 0,
@@ -201,42 +174,182 @@ impl Catalogue {
     }
 
     /// Finds the signature that said the same before, in other punctuation or from a file that moved.
-    fn earlier_form(&self, words: &str, def: &SignatureDef) -> Option<SignatureId> {
-        self.by_words
-            .get(words)?
-            .iter()
-            .filter_map(|id| self.table.get(id))
+    fn earlier_form(&self, def: &SignatureDef) -> Option<SignatureId> {
+        let said = self.by_words.get(&family::key(def, &def.template));
+        let fits = self.learned.fits_elsewhere(def);
+        said.into_iter()
+            .flatten()
+            .copied()
+            .chain(fits)
+            .filter_map(|id| self.table.get(&id))
             .filter(|it| it.renamed_from.is_none() && family::is_same_problem(&it.def, def))
             .map(|it| (it.number, it.def.id))
             .min()
             .map(|(_, id)| id)
     }
 
+    /// Notes that a signature says a text.
+    fn say(&mut self, def: &SignatureDef, template: &str, id: SignatureId) {
+        let ids = self.by_words.entry(family::key(def, template)).or_default();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+
+    /// Forgets that a signature says a text, which is another one's again.
+    pub(super) fn unsay(&mut self, def: &SignatureDef, id: SignatureId) {
+        let key = family::key(def, &def.template);
+        if let Some(ids) = self.by_words.get_mut(&key) {
+            ids.retain(|it| *it != id);
+        }
+    }
+
+    /// Lets another signature say what one has said: its own text and those of its aliases.
+    fn hand_over_words(&mut self, gone: &SignatureDef, heir: SignatureId) {
+        let own = self.learned.group(gone.id).map(|it| it.own.clone());
+        let mut texts = vec![own.unwrap_or_else(|| gone.template.as_str().into())];
+        texts.extend(
+            self.learned
+                .members(gone.id)
+                .map(|it| it.1.template.clone()),
+        );
+        for text in texts {
+            let key = family::key(gone, &text);
+            if let Some(ids) = self.by_words.get_mut(&key) {
+                ids.retain(|it| *it != gone.id);
+            }
+            if let Some(def) = self.table.get(&heir).map(|it| it.def.clone()) {
+                self.say(&def, &text, heir);
+            }
+        }
+    }
+
+    /// Takes a signature out; those that are its later forms go on as forms of `heir`.
+    pub(super) fn take(&mut self, id: SignatureId, heir: SignatureId) -> Option<Signature> {
+        let gone = self.table.remove(&id)?;
+        if let Some(count) = self.by_channel.get_mut(&gone.def.channel) {
+            *count = count.saturating_sub(1);
+        }
+        self.hand_over_words(&gone.def, heir);
+        let number = self.table.get(&heir).map(|it| it.number);
+        let owner = self.by_number.get(&gone.number) == Some(&id);
+        if owner && number == Some(gone.number) {
+            self.by_number.insert(gone.number, heir);
+        } else if owner {
+            self.by_number.remove(&gone.number);
+        }
+        for later in self.later_forms.remove(&id).unwrap_or_default() {
+            let Some(it) = self.table.get_mut(&later) else {
+                continue;
+            };
+            if later == heir {
+                it.renamed_from = None;
+            } else if let Some(number) = number {
+                it.renamed_from = Some(heir);
+                it.number = number;
+                self.add_form(heir, later);
+            }
+        }
+        Some(gone)
+    }
+
+    /// Gives a signature another template.
+    pub(super) fn retitle(&mut self, id: SignatureId, template: &str) {
+        let same = self.get(id).is_none_or(|it| it.def.template == template);
+        if !same && let Some(it) = self.get_mut(id) {
+            template.clone_into(&mut it.def.template);
+        }
+    }
+
+    /// Links a signature to the one that it is a new wording of; returns the numbers of both in the rate scan.
+    pub(super) fn rename(&mut self, id: SignatureId, earlier: SignatureId) -> Option<(u32, u32)> {
+        let from = self.table.get(&earlier)?;
+        let (root, number, rate) = (
+            from.renamed_from.unwrap_or(earlier),
+            from.number,
+            from.rate.clone(),
+        );
+        let it = self.table.get_mut(&id)?;
+        if it.renamed_from.is_some() || root == id {
+            return None;
+        }
+        let own = std::mem::replace(&mut it.number, number);
+        it.renamed_from = Some(root);
+        it.rate.absorb(&rate);
+        it.novelty.decided = true;
+        self.by_number.remove(&own);
+        let mut later = self.later_forms.remove(&id).unwrap_or_default();
+        for form in &later {
+            if let Some(it) = self.table.get_mut(form) {
+                it.renamed_from = Some(root);
+                it.number = number;
+            }
+        }
+        later.push(id);
+        for form in later {
+            self.add_form(root, form);
+        }
+        Some((own, number))
+    }
+
+    /// Notes a later form of a signature.
+    fn add_form(&mut self, earlier: SignatureId, id: SignatureId) {
+        let forms = self.later_forms.entry(earlier).or_default();
+        if let Err(place) = forms.binary_search(&id) {
+            forms.insert(place, id);
+        }
+    }
+
+    /// Lists the forms of the signature with a number of the rate scan, the earliest first.
+    pub(super) fn forms(&self, number: u32) -> impl Iterator<Item = SignatureId> {
+        let root = self.by_number.get(&number).copied();
+        let later = root.and_then(|it| self.later_forms.get(&it));
+        root.into_iter().chain(later.into_iter().flatten().copied())
+    }
+
     pub(super) fn flush(&mut self, out: &mut Vec<StateRow>) {
         self.table.flush("signature", out);
+        self.learned.flush(out);
     }
 
     pub(super) const fn table(&mut self) -> &mut Table<SignatureId, Signature> {
         &mut self.table
     }
 
+    /// Lists what every signature and its aliases say.
+    fn all_words(&self) -> Vec<(u128, SignatureId)> {
+        let mut words = Vec::new();
+        for (id, it) in self.table.iter() {
+            let own = self.learned.group(*id).map(|it| &*it.own);
+            let own = own.unwrap_or(&it.def.template);
+            words.push((family::key(&it.def, own), *id));
+            for (_, alias) in self.learned.members(*id) {
+                words.push((family::key(&it.def, &alias.template), *id));
+            }
+        }
+        words
+    }
+
     /// Rebuilds what follows from the rows, after they were read back.
-    pub(super) fn reindex(&mut self) {
+    pub(super) fn reindex(&mut self, rules: &SignatureRules) {
         self.by_number.clear();
         self.by_words.clear();
+        self.later_forms.clear();
         for (id, it) in self.table.iter() {
-            if it.renamed_from.is_none() {
-                self.by_number.insert(it.number, *id);
+            match it.renamed_from {
+                None => {
+                    self.by_number.insert(it.number, *id);
+                }
+                Some(earlier) => self.later_forms.entry(earlier).or_default().push(*id),
             }
-            self.by_words
-                .entry(family::words(&it.def))
-                .or_default()
-                .push(*id);
         }
+        for forms in self.later_forms.values_mut() {
+            forms.sort_unstable();
+        }
+        let last = self.by_number.last_key_value();
         self.next_number = self
-            .by_number
-            .last_key_value()
-            .map_or(0, |(number, _)| number + 1);
+            .next_number
+            .max(last.map_or(0, |(number, _)| number + 1));
         self.by_channel.clear();
         for signature in self.table.values() {
             *self
@@ -244,148 +357,16 @@ impl Catalogue {
                 .entry(signature.def.channel.clone())
                 .or_default() += 1;
         }
-    }
-}
-
-impl Signature {
-    pub(super) fn class(&self) -> LevelClass {
-        self.def.level.class()
-    }
-
-    /// Counts the events of one closed (or late) bucket on one version, group and service.
-    pub(super) fn count(&mut self, cell: &CountCell, bucket: EventTime) {
-        if self.service != cell.service {
-            self.service = "*".into();
-        }
-        if (cell.first, &cell.version, &cell.group)
-            < (self.first, &self.first_version, &self.first_group)
-        {
-            self.first_version = cell.version.clone();
-            self.first_group = cell.group.clone();
-        }
-        self.first = self.first.min(cell.first);
-        self.last = self.last.max(cell.last);
-        self.events += cell.events;
-        self.count_place(cell, bucket);
-        for (host, events) in &cell.hosts {
-            self.hosts.add(host, *events);
-        }
-        for (name, value, events) in &cell.facets {
-            if self.facets.len() < FACETS_MAX || self.facets.contains_key(name) {
-                let tally = self.facets.entry(name.clone()).or_default();
-                tally.add(value, *events);
+        let defs = self.table.values().map(|it| &it.def);
+        self.learned.reindex(defs, rules);
+        for (key, id) in self.all_words() {
+            let ids = self.by_words.entry(key).or_default();
+            if !ids.contains(&id) {
+                ids.push(id);
             }
         }
-        self.minutes
-            .add(bucket.seconds().div_euclid(SCAN_SECONDS), cell.events);
-        self.rate
-            .add(bucket.seconds().div_euclid(3600), cell.events);
+        self.index_forced(rules);
     }
-
-    fn count_place(&mut self, cell: &CountCell, bucket: EventTime) {
-        let found = self
-            .cells
-            .iter()
-            .position(|it| it.version == cell.version && it.group == cell.group);
-        if found.is_none() && self.cells.len() < CELLS_MAX {
-            self.cells.push(Cell {
-                version: cell.version.clone(),
-                group: cell.group.clone(),
-                first: cell.first,
-                last: cell.last,
-                events: 0,
-                minutes: Minutes::default(),
-            });
-        }
-        // Past the limit the last place takes the rest.
-        let place = found.unwrap_or(self.cells.len() - 1);
-        let Some(mine) = self.cells.get_mut(place) else {
-            return;
-        };
-        mine.first = mine.first.min(cell.first);
-        mine.last = mine.last.max(cell.last);
-        mine.events += cell.events;
-        let minute = bucket.seconds().div_euclid(SCAN_SECONDS);
-        mine.minutes.add(minute, cell.events);
-        mine.minutes.keep(CELL_MINUTES);
-    }
-
-    /// Keeps an example: the first ever and the newest few.
-    pub(super) fn keep_sample(&mut self, sample: &Sample) {
-        fn order(it: &Sample) -> (EventTime, &str, &str) {
-            (it.at, &it.host, &it.message)
-        }
-        if self
-            .first_sample
-            .as_ref()
-            .is_none_or(|first| order(sample) < order(first))
-        {
-            self.first_sample = Some(sample.clone());
-        }
-        let place = self.samples.partition_point(|it| order(it) > order(sample));
-        if self.samples.get(place) != Some(sample) {
-            self.samples.insert(place, sample.clone());
-            self.samples.truncate(SAMPLES_MAX);
-        }
-    }
-
-    /// Returns the single group of its events, or `*`.
-    pub(super) fn group(&self, version: Option<&Name>) -> Name {
-        single(
-            self.cells
-                .iter()
-                .filter(|it| version.is_none_or(|version| it.version == *version))
-                .map(|it| &it.group),
-        )
-    }
-
-    /// Returns the group with nearly all of the recent events on a version, or `*`.
-    pub(super) fn recent_group(&self, version: &Name, at: EventTime) -> Name {
-        let counts: Vec<(&Name, u64)> = self
-            .recent_places(at)
-            .filter(|(it, _, _)| *it == version)
-            .map(|(_, group, n)| (group, n))
-            .collect();
-        let total: u64 = counts.iter().map(|(_, n)| n).sum();
-        counts
-            .iter()
-            .find(|(_, n)| *n > 0 && ratio(*n, total) >= 0.9)
-            .map_or_else(|| self.group(Some(version)), |(group, _)| (*group).clone())
-    }
-
-    /// Lists where its recent events are: version, group, events of the last twenty minutes.
-    pub(super) fn recent_places(&self, at: EventTime) -> impl Iterator<Item = (&Name, &Name, u64)> {
-        let minute = super::channels::minute_before(at);
-        self.cells
-            .iter()
-            .map(move |it| (&it.version, &it.group, it.minutes.sum(minute, CELL_MINUTES)))
-    }
-
-    /// Returns when its present activity began: the first minute with events after the last pause of a minute or more, within the hour.
-    pub(super) fn onset(&self, at: EventTime) -> EventTime {
-        let minute = super::channels::minute_before(at);
-        self.minutes
-            .onset(minute)
-            .map_or(self.first, |it| EventTime::from_seconds(it * SCAN_SECONDS))
-            .max(self.first)
-    }
-
-    /// Returns the single version of its events, or `*`.
-    pub(super) fn version(&self) -> Name {
-        single(self.cells.iter().map(|it| &it.version))
-    }
-}
-
-/// Returns the only one of some names, or `*` if they differ.
-pub(super) fn single<'a>(names: impl Iterator<Item = &'a Name>) -> Name {
-    let mut only: Option<&Name> = None;
-    for name in names {
-        if only.is_some_and(|it| it != name) {
-            return "*".into();
-        }
-        only = Some(name);
-    }
-    only.map_or_else(|| "*".into(), Clone::clone)
 }
 
 /// Returns the signature that takes what a full channel cannot tell apart.

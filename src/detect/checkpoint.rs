@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::learn::Merged;
 use crate::model::{AlertTransition, EventTime, Level, LimiterRow, SignatureId};
 
 /// One row of state. `kind` and `key` name it; `value` is a version byte and a compact encoding, or `None` to delete it.
@@ -98,6 +99,8 @@ pub struct Position {
 pub struct Checkpoint {
     /// State rows to write or delete.
     pub rows: Vec<StateRow>,
+    /// Signatures that became one: history and readable rows of the younger go to the older.
+    pub merged: Vec<Merged>,
     /// Readable signature rows to write.
     pub signatures: Vec<SignatureRow>,
     /// History to add.

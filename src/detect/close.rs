@@ -4,8 +4,10 @@
 //! mixes, errors of releases, floods, silent hosts. Invariant: closing an empty bucket more than
 //! [`DEAD_SECONDS`] after the last event changes nothing but the clock, so long pauses may be skipped.
 
+use std::collections::BTreeMap;
+
 use super::World;
-use super::buckets::OpenBucket;
+use super::buckets::{CountCell, OpenBucket};
 use super::lifecycle::Condition;
 use super::rates::OpenMinute;
 use super::words;
@@ -149,35 +151,33 @@ impl World {
             .map(|(id, cells)| (cells.iter().map(|it| it.first).min(), *id, cells))
             .collect();
         order.sort_by_key(|(first, id, _)| (*first, *id));
-        let mut touched: std::collections::BTreeMap<SignatureId, u64> =
-            std::collections::BTreeMap::new();
-        for (first, id, cells) in order {
-            let Some(id) = cells
+        // Several fingerprints may be one signature: it is counted once, with all of their events.
+        let mut together: BTreeMap<SignatureId, Vec<&CountCell>> = BTreeMap::new();
+        for (_, id, cells) in order {
+            let admitted = cells
                 .first()
-                .and_then(|cell| self.admitted(id, bucket, cell))
-            else {
-                continue;
-            };
-            if let Some(first) = first {
+                .and_then(|cell| self.admitted(id, bucket, cell));
+            if let Some(id) = admitted {
+                together.entry(id).or_default().extend(cells);
+            }
+        }
+        let mut touched = Vec::with_capacity(together.len());
+        for (id, cells) in together {
+            if let Some(first) = cells.iter().map(|it| it.first).min() {
                 self.note_return(id, first);
             }
-            self.count_one(id, cells, start);
-            *touched.entry(id).or_default() += cells.iter().map(|it| it.events).sum::<u64>();
+            self.count_one(id, &cells, start);
+            touched.push((id, cells.iter().map(|it| it.events).sum::<u64>()));
         }
         for (id, sample) in &bucket.samples {
             if let Some(signature) = self.catalogue.get_mut(*id) {
                 signature.keep_sample(sample);
             }
         }
-        touched.into_iter().collect()
+        touched
     }
 
-    fn count_one(
-        &mut self,
-        id: SignatureId,
-        cells: &[super::buckets::CountCell],
-        start: EventTime,
-    ) {
+    fn count_one(&mut self, id: SignatureId, cells: &[&CountCell], start: EventTime) {
         let Some(signature) = self.catalogue.get_mut(id) else {
             return;
         };
@@ -244,6 +244,8 @@ impl World {
             self.hosts.learn(minute);
             self.releases.learn(minute);
         }
+        self.learn_merges(minute, at);
+        self.look_for_renamed(at);
         self.refresh_new();
         self.lift_mutes(at);
     }

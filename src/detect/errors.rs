@@ -206,7 +206,7 @@ impl World {
             .all()
             .filter(|it| matches!(it.key.kind, AlertKind::New | AlertKind::BadHost))
             .filter(|it| it.resolved_at.is_none_or(|end| end >= since))
-            .filter_map(|it| it.key.signature)
+            .filter_map(|it| Some(self.catalogue.learned.root(it.key.signature?)))
             .collect();
         ids.into_iter()
             .filter_map(|id| self.catalogue.get(id))

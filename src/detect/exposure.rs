@@ -53,7 +53,7 @@ pub(super) struct ExposureState {
     pub(super) source: Source,
     given_at: Option<i64>,
     latest: BTreeMap<ReleaseKey, f64>,
-    estimate: SelfExposure,
+    pub(super) estimate: SelfExposure,
 }
 
 impl Exposure {

@@ -25,6 +25,24 @@ impl History {
         *self.series.entry(key).or_default() += cell.events;
     }
 
+    /// Gives the points of one signature to another one.
+    pub(super) fn absorb(&mut self, younger: SignatureId, older: SignatureId) {
+        let least: Name = "".into();
+        let from = (younger, least.clone(), least, EventTime::MIN);
+        let keys: Vec<_> = self
+            .series
+            .range(from..)
+            .map(|(key, _)| key)
+            .take_while(|it| it.0 == younger)
+            .cloned()
+            .collect();
+        for key in keys {
+            if let Some(events) = self.series.remove(&key) {
+                *self.series.entry((older, key.1, key.2, key.3)).or_default() += events;
+            }
+        }
+    }
+
     pub(super) fn channel(&mut self, channel: &Name, cell: &ChannelCell, bucket: EventTime) {
         let key = (
             channel.clone(),

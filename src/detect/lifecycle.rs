@@ -52,6 +52,8 @@ pub(super) struct Book {
     pub(super) mutes: Mutes,
     firing: BTreeSet<AlertId>,
     by_signature: BTreeMap<SignatureId, BTreeSet<AlertId>>,
+    /// Signatures that firing alerts name by an id that became an alias, by that id.
+    adopted: BTreeMap<SignatureId, SignatureId>,
     /// Place of the next transition in the log.
     pub(super) next_seq: u64,
     /// Alerts that could not fire because too many did.
@@ -115,7 +117,7 @@ impl Book {
             ticket: known.ticket.map(str::to_owned),
             key: condition.key,
         };
-        alert.muted = self.mutes.reason_for(&alert);
+        alert.muted = self.mutes.reason_for(&alert, self.subject(&alert.key));
         self.index(&alert);
         self.table.insert(
             id,
@@ -162,7 +164,7 @@ impl Book {
         entry.alert.resolved_at = Some(at);
         let alert = entry.alert.clone();
         self.firing.remove(id);
-        if let Some(signature) = alert.key.signature
+        if let Some(signature) = self.subject(&alert.key)
             && let Some(ids) = self.by_signature.get_mut(&signature)
         {
             ids.remove(id);
@@ -172,6 +174,14 @@ impl Book {
         }
         self.mutes.over(id);
         self.say(at, alert);
+    }
+
+    /// Ends an alert now, and says why it should not have been.
+    pub(super) fn withdraw(&mut self, id: &AlertId, words: &str, at: EventTime) {
+        if let Some(entry) = self.table.get_mut(id) {
+            entry.alert.description.insert_str(0, words);
+        }
+        self.resolve(id, at);
     }
 
     /// Ends every alert whose condition has not held for long enough, unless `held` says that we could not know.
@@ -198,6 +208,14 @@ impl Book {
     }
 
     fn forget(&mut self) {
+        if !self.adopted.is_empty() {
+            let named: BTreeSet<SignatureId> = self
+                .firing
+                .iter()
+                .filter_map(|id| self.table.get(id)?.alert.key.signature)
+                .collect();
+            self.adopted.retain(|id, _| named.contains(id));
+        }
         let surplus = (self.table.len() - self.firing.len()).saturating_sub(RESOLVED_MAX);
         if surplus == 0 {
             return;
@@ -221,11 +239,66 @@ impl Book {
                 .get(*id)
                 .is_some_and(|it| same_problem(&it.alert.key, key))
         };
-        match key.signature {
+        match self.subject(key) {
             Some(signature) => self.by_signature.get(&signature)?.iter().find(same),
             None => self.firing.iter().find(same),
         }
         .cloned()
+    }
+
+    /// Returns the signature that an alert is about; its key may name it by an id that became an alias.
+    fn subject(&self, key: &AlertKey) -> Option<SignatureId> {
+        let id = key.signature?;
+        Some(self.adopted.get(&id).copied().unwrap_or(id))
+    }
+
+    /// Hands what fires about a signature over to the one that it became an alias of. It goes on under the id that
+    /// people know, unless the other fires for the same reason (then the one that fired first goes on) or it is no
+    /// news any more: then it ends, with the reason.
+    pub(super) fn adopt(
+        &mut self,
+        (younger, older): (SignatureId, SignatureId),
+        at: EventTime,
+        words: &str,
+        is_news: impl Fn(AlertKind, EventTime) -> bool,
+    ) {
+        self.mutes.adopt(younger, older);
+        let Some(ids) = self.by_signature.remove(&younger) else {
+            return;
+        };
+        for root in self.adopted.values_mut().filter(|it| **it == younger) {
+            *root = older;
+        }
+        self.adopted.insert(younger, older);
+        let own = self.by_signature.entry(older).or_default();
+        let own: Vec<AlertId> = std::mem::take(own).into_iter().collect();
+        let mut all: Vec<(EventTime, AlertId)> = own
+            .into_iter()
+            .chain(ids)
+            .filter_map(|id| Some((self.table.get(&id)?.alert.fired_at, id)))
+            .collect();
+        all.sort_unstable();
+        let mut kept: Vec<AlertKey> = Vec::new();
+        let mut over = Vec::new();
+        for (fired_at, id) in all {
+            let Some(key) = self.get(&id).map(|it| it.key.clone()) else {
+                continue;
+            };
+            self.by_signature
+                .entry(older)
+                .or_default()
+                .insert(id.clone());
+            let again = kept.iter().any(|it| same_problem(it, &key));
+            if again || !is_news(key.kind, fired_at) {
+                over.push(id);
+            } else {
+                kept.push(key);
+            }
+        }
+        for id in over {
+            self.withdraw(&id, words, at);
+        }
+        self.apply_mutes();
     }
 
     /// Lists the firing alerts about a signature, by id.
@@ -276,7 +349,7 @@ impl Book {
         let ids: Vec<AlertId> = self.firing.iter().cloned().collect();
         for id in ids {
             let Some(alert) = self.get(&id) else { continue };
-            let muted = self.mutes.reason_for(alert);
+            let muted = self.mutes.reason_for(alert, self.subject(&alert.key));
             if alert.muted != muted
                 && let Some(entry) = self.table.get_mut(&id)
             {
@@ -309,7 +382,7 @@ impl Book {
 
     fn index(&mut self, alert: &Alert) {
         self.firing.insert(alert.id.clone());
-        if let Some(signature) = alert.key.signature {
+        if let Some(signature) = self.subject(&alert.key) {
             self.by_signature
                 .entry(signature)
                 .or_default()
@@ -328,19 +401,22 @@ impl Book {
     }
 
     /// Rebuilds what follows from the rows, after they were read back.
-    pub(super) fn reindex(&mut self) {
+    pub(super) fn reindex(&mut self, root: impl Fn(SignatureId) -> SignatureId) {
         let firing: Vec<Alert> = self
             .all()
             .filter(|it| it.state == AlertState::Firing)
             .cloned()
             .collect();
         for alert in firing {
+            if let Some(id) = alert.key.signature.filter(|it| root(*it) != *it) {
+                self.adopted.insert(id, root(id));
+            }
             self.index(&alert);
         }
     }
 }
 
-/// Tells whether two keys name one problem: the group of a signature's problem may grow, and what a whole
+/// Tells whether two keys about one signature, or about none, name one problem: the group of a signature's problem may grow, and what a whole
 /// channel or host does is one problem wherever it shows.
 fn same_problem(a: &AlertKey, b: &AlertKey) -> bool {
     let whole = matches!(
@@ -349,7 +425,7 @@ fn same_problem(a: &AlertKey, b: &AlertKey) -> bool {
     );
     a.kind == b.kind
         && a.channel == b.channel
-        && a.signature == b.signature
+        && a.signature.is_some() == b.signature.is_some()
         && a.host == b.host
         && (whole || a.version == b.version)
         && (whole || a.signature.is_some() || a.group == b.group)

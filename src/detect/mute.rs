@@ -74,6 +74,17 @@ impl Mutes {
         true
     }
 
+    /// Lets the mute of a signature hold for the one that it became an alias of, unless that has one of its own.
+    pub(super) fn adopt(&mut self, younger: SignatureId, older: SignatureId) {
+        let Some(mute) = self.table.remove(&MuteTarget::Signature(younger)) else {
+            return;
+        };
+        let target = MuteTarget::Signature(older);
+        if !self.table.contains(&target) {
+            self.table.insert(target.clone(), Mute { target, ..mute });
+        }
+    }
+
     /// Lifts a mute; returns whether there was one.
     pub(super) fn lift(&mut self, target: &MuteTarget) -> bool {
         self.table.remove(target).is_some()
@@ -119,12 +130,12 @@ impl Mutes {
     }
 
     /// Returns the words of the mute that covers an alert.
-    pub(super) fn reason_for(&self, alert: &Alert) -> Option<String> {
+    pub(super) fn reason_for(&self, alert: &Alert, about: Option<SignatureId>) -> Option<String> {
         let mut targets = vec![
             MuteTarget::Alert(alert.id.clone()),
             MuteTarget::Channel(alert.key.channel.clone()),
         ];
-        targets.extend(alert.key.signature.map(MuteTarget::Signature));
+        targets.extend(about.map(MuteTarget::Signature));
         targets
             .iter()
             .find_map(|it| self.table.get(it))

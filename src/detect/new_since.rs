@@ -139,9 +139,12 @@ impl World {
                 self.place(&mut answer, query, &line, (*id, signature));
             }
         }
-        answer
-            .new
-            .sort_by(|a, b| b.events.cmp(&a.events).then_with(|| a.id.cmp(&b.id)));
+        for list in [&mut answer.new, &mut answer.renamed] {
+            list.sort_by(|a, b| b.events.cmp(&a.events).then_with(|| a.id.cmp(&b.id)));
+        }
+        // What goes on in other words is not gone.
+        let gone_on: Vec<_> = answer.renamed.iter().map(|it| it.renamed_from).collect();
+        answer.gone.retain(|it| !gone_on.contains(&Some(it.id)));
         answer.worse.sort_by(|a, b| {
             let (x, y) = (a.ratio.unwrap_or(0.0), b.ratio.unwrap_or(0.0));
             y.total_cmp(&x).then_with(|| a.id.cmp(&b.id))
@@ -268,6 +271,7 @@ impl World {
             exposure_source: self.exposure.state.source.name().to_owned(),
             enough_data: events_new >= RECORDS_MIN && events_baseline >= RECORDS_MIN,
             new: Vec::new(),
+            renamed: Vec::new(),
             worse: Vec::new(),
             gone: Vec::new(),
         }
@@ -343,8 +347,18 @@ impl World {
         };
         // A release of the baseline that had it only later (after a way back) does not make it old.
         if old_anywhere.is_none_or(|it| it > first) {
+            let list = match self.renamed_from(signature) {
+                Some(from) if self.was_before(from.id, line) => {
+                    let mut renamed = entry(id, signature, &new);
+                    renamed.renamed_from = Some(from.id);
+                    renamed.renamed_from_template = Some(from.template);
+                    answer.renamed.push(renamed);
+                    return;
+                }
+                _ => &mut answer.new,
+            };
             if new.events >= query.count_min {
-                answer.new.push(entry(id, signature, &new));
+                list.push(entry(id, signature, &new));
             }
             return;
         }
@@ -404,6 +418,18 @@ impl Parts {
                 last: at,
             }),
         }
+    }
+}
+
+impl World {
+    /// Tells whether a signature was seen on the baseline's side.
+    fn was_before(&self, id: SignatureId, line: &Line<'_>) -> bool {
+        self.catalogue.get(id).is_some_and(|it| {
+            it.cells.iter().any(|cell| match line {
+                Line::Version(since) => self.releases.order(&cell.version, since).is_le(),
+                Line::Time(at, _) => cell.first < *at,
+            })
+        })
     }
 }
 
@@ -479,6 +505,8 @@ fn entry(id: SignatureId, signature: &Signature, side: &Side) -> NewEntry {
         last_seen: side.last.unwrap_or(signature.last),
         events: side.events,
         hosts: signature.hosts.distinct(),
+        renamed_from: None,
+        renamed_from_template: None,
         ratio: None,
         ratio_low: None,
         ratio_high: None,

@@ -43,6 +43,9 @@ impl World {
             let Some(pace) = self.decide(id, events, at) else {
                 continue;
             };
+            if self.link_renamed(id, at) {
+                continue;
+            }
             if self.blame_host(id, at) {
                 self.settle(id, true);
                 continue;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::learn;
 use super::name::Name;
 use super::scan::{Globals, Series};
 use super::table::{RestoreError, decode_value, encode_value};
@@ -39,6 +40,7 @@ impl World {
         let (series, channels) = self.history.take();
         Checkpoint {
             rows,
+            merged: std::mem::take(&mut self.merged),
             signatures,
             series,
             channels,
@@ -83,6 +85,7 @@ impl World {
             "alerts",
             encode_value(&(self.book.next_seq, self.book.refused)),
         );
+        push("numbers", encode_value(&self.catalogue.next_number));
         if self.scan_dirty {
             push("exposure", encode_value(&self.exposure.state));
             push("scan", encode_value(&self.scan.globals()));
@@ -122,8 +125,10 @@ impl World {
             world.scan.restore(number, it);
         }
         world.chain.restore_positions(positions);
-        world.catalogue.reindex();
-        world.book.reindex();
+        let rules = Arc::clone(&world.rules);
+        world.catalogue.reindex(&rules.signatures);
+        let learned = &world.catalogue.learned;
+        world.book.reindex(|id| learned.root(id));
         world.open_rows = world
             .open
             .values()
@@ -148,6 +153,9 @@ impl World {
             "exposure" => self.exposure.given.restore(kind, key, value),
             "errors" => self.errors.table.restore(kind, key, value),
             "mix" => self.mixes.table.restore(kind, key, value),
+            learn::ALIAS | learn::GROUP | learn::WAITING => {
+                self.catalogue.learned.restore(kind, key, value)
+            }
             "alert" => self.book.restore(key, value),
             "mute" => self.book.mutes.restore(key, value),
             "gate" => self.gates.table.restore(kind, key, value),
@@ -165,6 +173,7 @@ impl World {
             b"alerts" => {
                 (self.book.next_seq, self.book.refused) = decode_value("alerts", value)?;
             }
+            b"numbers" => self.catalogue.next_number = decode_value("numbers", value)?,
             b"exposure" => self.exposure.state = decode_value("exposure", value)?,
             b"scan" => {
                 let globals: Globals = decode_value("scan", value)?;

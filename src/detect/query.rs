@@ -135,6 +135,8 @@ impl World {
 
     /// Returns everything about one signature.
     pub fn signature(&self, id: SignatureId) -> Option<SignatureDetail> {
+        let alias = Some(id).filter(|it| self.resolve(*it) != *it);
+        let id = self.resolve(id);
         let signature = self.catalogue.get(id)?;
         let now = self.clock.closed.unwrap_or(signature.last);
         let summary = self.summarise(id, signature, &SignatureQuery::default());
@@ -153,11 +155,14 @@ impl World {
         let mut alerts: Vec<Alert> = self
             .book
             .all()
-            .filter(|it| it.key.signature == Some(id))
+            .filter(|it| it.key.signature.map(|it| self.resolve(it)) == Some(id))
             .cloned()
             .collect();
         alerts.sort_by(|a, b| (b.fired_at, &b.key).cmp(&(a.fired_at, &a.key)));
         Some(SignatureDetail {
+            alias,
+            renamed_from: self.renamed_from(signature),
+            merge: self.merges_of(id),
             verdict: self.verdict(signature, summary.state, &rates),
             frame: signature.def.frame.clone(),
             joined: signature.def.joined.clone(),
@@ -183,7 +188,7 @@ impl World {
         })
     }
 
-    /// Lists the signatures whose id begins with these hex digits, at most ten.
+    /// Lists the ids that begin with these hex digits, at most ten; of several aliases of one signature the first.
     pub fn find_prefix(&self, prefix: &str) -> Vec<SignatureId> {
         let hex = prefix.len() <= 32 && prefix.bytes().all(|it| it.is_ascii_hexdigit());
         if prefix.is_empty() || !hex {
@@ -192,9 +197,26 @@ impl World {
         let low = format!("{prefix:0<32}").parse::<SignatureId>();
         let high = format!("{prefix:f<32}").parse::<SignatureId>();
         match (low, high) {
-            (Ok(low), Ok(high)) => self.catalogue.range(low..=high).take(10).copied().collect(),
+            (Ok(low), Ok(high)) => self.ids_between(low..=high),
             _ => Vec::new(),
         }
+    }
+
+    fn ids_between(&self, range: std::ops::RangeInclusive<SignatureId>) -> Vec<SignatureId> {
+        let own = self.catalogue.range(range.clone()).take(10);
+        let mut ids: Vec<SignatureId> = own.copied().collect();
+        for id in self.catalogue.learned.range(range) {
+            let root = self.resolve(*id);
+            if !ids.iter().any(|it| self.resolve(*it) == root) {
+                ids.push(*id);
+            }
+            if ids.len() > 10 {
+                break;
+            }
+        }
+        ids.sort_unstable();
+        ids.truncate(10);
+        ids
     }
 
     /// Lists the releases, latest deployment first.
@@ -217,9 +239,9 @@ impl World {
             .filter(|it| query.kind.is_none_or(|kind| it.key.kind == kind))
             .filter(|it| query.severity_min.is_none_or(|least| it.severity >= least))
             .filter(|it| {
-                query
-                    .signature
-                    .is_none_or(|id| it.key.signature == Some(id))
+                query.signature.is_none_or(|id| {
+                    it.key.signature.map(|it| self.resolve(it)) == Some(self.resolve(id))
+                })
             })
             .filter(|it| {
                 query

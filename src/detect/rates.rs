@@ -46,6 +46,20 @@ pub(super) struct OpenMinute {
 }
 
 impl OpenMinute {
+    /// Gives the counts of one number to another.
+    pub(super) fn renumber(&mut self, from: u32, to: u32) {
+        let keys: Vec<_> = self
+            .counts
+            .range((from, 0, 0)..=(from, u32::MAX, u32::MAX))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            if let Some(events) = self.counts.remove(&key) {
+                *self.counts.entry((to, key.1, key.2)).or_default() += events;
+            }
+        }
+    }
+
     /// Returns the counts in the scan's form.
     pub(super) fn cells(&self) -> Vec<CellCount> {
         self.counts
@@ -103,11 +117,11 @@ impl World {
         }
     }
 
-    fn act_on(&mut self, firing: &Firing, at: EventTime) {
-        let Some(id) = self.catalogue.by_number(firing.signature) else {
+    pub(super) fn act_on(&mut self, firing: &Firing, at: EventTime) {
+        let Some(version) = self.releases.version_by_number(firing.version) else {
             return;
         };
-        let Some(version) = self.releases.version_by_number(firing.version) else {
+        let Some(id) = self.form(firing.signature, &version, at) else {
             return;
         };
         match firing.kind {
@@ -117,6 +131,20 @@ impl World {
             Kind::New => self.scan_found_new(id, &version, firing, at),
             Kind::Spike | Kind::Regressed => self.tell_rise(id, &version, firing, at),
         }
+    }
+
+    /// Returns the form of a renamed signature that has the recent events on a version; of equal ones the earliest.
+    fn form(&self, number: u32, version: &Name, at: EventTime) -> Option<SignatureId> {
+        let recent = |id: SignatureId| {
+            let signature = self.catalogue.get(id)?;
+            let on = signature.recent_places(at).filter(|it| it.0 == version);
+            Some(on.map(|it| it.2).sum::<u64>())
+        };
+        let forms = self.catalogue.forms(number);
+        forms
+            .enumerate()
+            .max_by_key(|(place, id)| (recent(*id), std::cmp::Reverse(*place)))
+            .map(|(_, id)| id)
     }
 
     fn end_rise(&mut self, id: SignatureId, version: &Name, firing: &Firing, at: EventTime) {
@@ -148,6 +176,9 @@ impl World {
             return;
         }
         if !self.explains(signature) || signature.novelty.buckets < 3 {
+            return;
+        }
+        if self.link_renamed(id, at) {
             return;
         }
         if self.blame_host(id, at) {

@@ -58,7 +58,33 @@ impl Recent {
     }
 
     fn roll(&mut self, bucket: EventTime) {
-        let block = bucket.seconds().div_euclid(RECENT_SECONDS);
+        self.roll_to(bucket.seconds().div_euclid(RECENT_SECONDS));
+    }
+
+    /// Takes the recent past of another signature over.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        let block = self.block.max(other.block);
+        let mut other = other.clone();
+        other.roll_to(block);
+        self.roll_to(block);
+        for (mine, theirs) in [
+            (&mut self.now, &other.now),
+            (&mut self.before, &other.before),
+        ] {
+            for (host, events) in theirs {
+                let known = mine.binary_search_by(|(it, _)| it.cmp(host)).is_ok();
+                if known || mine.len() < RECENT_HOSTS_MAX {
+                    super::buckets::add_count(mine, host, *events);
+                }
+            }
+        }
+        self.now_events += other.now_events;
+        self.before_events += other.before_events;
+        self.buckets.0 = self.buckets.0.max(other.buckets.0);
+        self.buckets.1 = self.buckets.1.max(other.buckets.1);
+    }
+
+    fn roll_to(&mut self, block: i64) {
         if block == self.block {
             return;
         }
@@ -119,6 +145,26 @@ impl HourRate {
             self.events = 0;
         }
         self.events += events;
+    }
+
+    /// Adds the rate of another signature.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        let hour = self.hour.max(other.hour);
+        let at = |it: &Self| {
+            if it.hour == hour {
+                (it.per_min, it.hours, it.events)
+            } else {
+                let (per_min, hours) = it.learned(hour);
+                (per_min, hours, 0)
+            }
+        };
+        let (mine, theirs) = (at(self), at(other));
+        *self = Self {
+            hour,
+            per_min: mine.0 + theirs.0,
+            hours: mine.1.max(theirs.1),
+            events: mine.2 + theirs.2,
+        };
     }
 
     /// Returns the rate and the hours behind it at the start of `hour`.

@@ -58,6 +58,25 @@ impl HostTally {
         observe(sketch, host);
     }
 
+    /// Takes the hosts of another signature over.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        for (host, events) in &other.counts {
+            self.add(host, *events);
+        }
+        let Some(theirs) = &other.sketch else { return };
+        let counts = &self.counts;
+        let mine = self.sketch.get_or_insert_with(|| {
+            let mut registers = vec![0; 1 << SKETCH_BITS];
+            for (known, _) in counts {
+                observe(&mut registers, known);
+            }
+            registers
+        });
+        for (register, other) in mine.iter_mut().zip(theirs) {
+            *register = (*register).max(*other);
+        }
+    }
+
     /// Returns the number of distinct hosts: exact, or estimated past the limit.
     pub(super) fn distinct(&self) -> u64 {
         match &self.sketch {
@@ -101,6 +120,14 @@ impl FacetTally {
         }
     }
 
+    /// Takes the values of another signature over.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        for (value, events) in &other.counts {
+            self.add(value, *events);
+        }
+        self.other += other.other;
+    }
+
     /// Returns how many values there are, and the most frequent one.
     pub(super) fn main(&self) -> (usize, Option<&Name>) {
         (self.counts.len(), most(&self.counts).map(|(name, _)| name))
@@ -134,6 +161,13 @@ impl Minutes {
             }
         }
         self.keep(MINUTES);
+    }
+
+    /// Adds the minutes of another signature.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        for (minute, events) in &other.counts {
+            self.add(*minute, *events);
+        }
     }
 
     /// Forgets all but the newest minutes.

@@ -140,9 +140,50 @@ pub struct SignatureSummary {
     pub noise: Option<String>,
 }
 
+/// A text that was merged into a signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MergedText {
+    /// Its own id, which still leads to the signature.
+    pub id: SignatureId,
+    /// Its own template.
+    pub template: String,
+    /// Since when it belongs to the signature.
+    pub since: EventTime,
+    /// Why.
+    pub why: String,
+}
+
+/// The earlier form of a signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RenamedFrom {
+    /// Its id.
+    pub id: SignatureId,
+    /// Its template.
+    pub template: String,
+}
+
+/// Why several texts are one signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MergeView {
+    /// The template of the text whose id the signature has: the oldest.
+    pub own_template: String,
+    /// How many other texts belong to it, of those that are kept one by one.
+    pub merged: u64,
+    /// The reasons, in words.
+    pub reasons: Vec<String>,
+    /// Some of the merged texts, the earliest first, at most 20.
+    pub texts: Vec<MergedText>,
+}
+
 /// The page of one signature.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SignatureDetail {
+    /// The id that was asked for, if it became an alias of this signature.
+    pub alias: Option<SignatureId>,
+    /// The signature that it is a new wording of, or was before its file moved.
+    pub renamed_from: Option<RenamedFrom>,
+    /// Why several texts are this signature, if they are.
+    pub merge: Option<MergeView>,
     /// The row of the list.
     pub summary: SignatureSummary,
     /// One sentence with its numbers.
@@ -242,6 +283,10 @@ pub struct NewEntry {
     pub events: u64,
     /// Number of hosts.
     pub hosts: u64,
+    /// The signature that it is a new wording of; `None` but for `renamed`.
+    pub renamed_from: Option<SignatureId>,
+    /// The template of that signature.
+    pub renamed_from_template: Option<String>,
     /// Rate per unit of exposure against the baseline's; `None` for `new` and `gone`.
     pub ratio: Option<f64>,
     /// Lower end of its 90 % interval.
@@ -279,6 +324,8 @@ pub struct NewSince {
     pub enough_data: bool,
     /// Signatures that first appear on the new side.
     pub new: Vec<NewEntry>,
+    /// Signatures that first appear on the new side as new wordings of earlier ones.
+    pub renamed: Vec<NewEntry>,
     /// Signatures with a higher rate on the new side.
     pub worse: Vec<NewEntry>,
     /// Signatures that the new side no longer has.

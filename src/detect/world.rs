@@ -18,6 +18,7 @@ use super::exposure::Exposure;
 use super::gate::Gates;
 use super::history::History;
 use super::hosts::Hosts;
+use super::learn::Merged;
 use super::lifecycle::Book;
 use super::mix::Mixes;
 use super::name::{Name, Names};
@@ -77,6 +78,8 @@ pub(super) struct Clock {
 pub struct Counts {
     /// Signatures.
     pub signatures: usize,
+    /// Texts that are known by another one's id.
+    pub aliases: usize,
     /// Series of the rate scan.
     pub series: usize,
     /// Channels.
@@ -114,6 +117,8 @@ pub struct World {
     pub(super) book: Book,
     pub(super) history: History,
     pub(super) gates: Gates,
+    /// Signatures that were merged since the last checkpoint.
+    pub(super) merged: Vec<Merged>,
 }
 
 impl World {
@@ -140,6 +145,7 @@ impl World {
             book: Book::default(),
             history: History::default(),
             gates: Gates::default(),
+            merged: Vec::new(),
         }
     }
 
@@ -272,7 +278,11 @@ impl World {
 
     /// Adds events of a bucket that closed already: to the catalogue and the history, and to nothing that decides.
     fn count_late(&mut self, def: &SignatureDef, cell: &CountCell, start: EventTime) {
-        let Some(id) = self.catalogue.admit(def.id, Some(def), cell) else {
+        let rules = Arc::clone(&self.rules);
+        let Some(id) = self
+            .catalogue
+            .admit(def.id, Some(def), cell, &rules.signatures)
+        else {
             return;
         };
         if let Some(signature) = self.catalogue.get_mut(id) {
@@ -385,6 +395,7 @@ impl World {
     pub fn counts(&self) -> Counts {
         Counts {
             signatures: self.catalogue.len(),
+            aliases: self.catalogue.learned.len(),
             series: self.scan.len(),
             channels: self.channels.table.len(),
             hosts: self.hosts.table.len(),
@@ -419,6 +430,7 @@ impl World {
         bucket: &OpenBucket,
         cell: &CountCell,
     ) -> Option<SignatureId> {
-        self.catalogue.admit(id, bucket.defs.get(&id), cell)
+        self.catalogue
+            .admit(id, bucket.defs.get(&id), cell, &self.rules.signatures)
     }
 }

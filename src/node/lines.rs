@@ -186,3 +186,26 @@ impl Found {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::detect::merge::canonical;
+    use crate::ingest::fingerprint::Masker;
+
+    #[test]
+    fn what_is_compared_is_what_identities_are_made_of() {
+        let mut masker = Masker::new();
+        for text in [
+            "user 17 not found at 10.1.2.3 after 12 ms, 3 GiB left",
+            "Session \"{session_info}\": Bad data for jim@example.org",
+            "took 4.5 s of https://example.org/a?b=c on 2016-01-20T11:22:33Z",
+            "id 123e4567-e89b-12d3-a456-426614174000 of 0x7ffe12 in /srv/mediawiki/php-1.27.0-wmf.11/a.php",
+            "got [1, 2, 3] and {\"a\": 1} or null, true",
+            "version 1.27.0-wmf.11 of mw1017.eqiad.wmnet:8080, password=hunter2secret",
+            "a <b> and a < b",
+        ] {
+            let template = masker.template(text).to_owned();
+            assert_eq!(canonical(&template), masker.canonical(text), "{template}");
+        }
+    }
+}

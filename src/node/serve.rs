@@ -271,12 +271,14 @@ fn open_store(options: &ServeOptions) -> anyhow::Result<Opened> {
         positions: loaded.positions.clone(),
         rows: loaded.source_rows,
     };
-    let world = World::restore(
+    let mut world = World::restore(
         Arc::clone(&options.rules),
         loaded.rows.into_iter(),
         loaded.positions,
     )
     .context("cannot read the state in the store")?;
+    // The rules may have changed since: what they say of merges holds for what was learned before.
+    world.enforce_signature_rules();
     let reader = store
         .reader()
         .context("cannot open the store for reading")?;

@@ -95,7 +95,8 @@ impl ReadView for WorldView {
     }
 
     fn history(&self, filter: &HistoryFilter) -> Result<api::History, ReadError> {
-        if self.world().signature(filter.id).is_none() {
+        let id = self.world().resolve(filter.id);
+        if self.world().signature(id).is_none() {
             return Err(ReadError::NotFound(
                 format!("no signature {}", filter.id),
                 "it may be older than the store keeps, or the id may be of another cluster"
@@ -118,7 +119,7 @@ impl ReadView for WorldView {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let found = reader
-            .signature_history(filter.id, &query)
+            .signature_history(id, &query)
             .map_err(|error| ReadError::Failed(error.to_string()))?;
         drop(reader);
         let steps = usize::try_from(

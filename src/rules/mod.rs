@@ -14,12 +14,14 @@ mod masks;
 mod place;
 mod problem;
 mod reach;
+mod signatures;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use self::place::{Placed, rules_of};
 
+use self::signatures::SignatureTables;
 pub use channels::{CapRule, CapRules, ChannelRule, DropRule, JoinRule, MixRule, glob_matches};
 pub use detect::DetectRules;
 pub use example::RuleTest;
@@ -28,6 +30,8 @@ pub use groups::{GroupRule, GroupRules, VersionAt};
 pub use known::{Known, KnownRule};
 pub use masks::{MASK_KINDS, MaskRule, MaskRules, TraceRules};
 pub use problem::RuleProblem;
+pub(crate) use problem::edit_distance;
+pub use signatures::{MergeRule, SignatureRules, SplitRule};
 
 /// Text of `rules/mediawiki.toml`, which is also what the program uses when it is given no rules.
 pub const BUILT_IN: &str = include_str!("../../rules/mediawiki.toml");
@@ -57,6 +61,8 @@ pub struct RuleSet {
     pub known: Vec<KnownRule>,
     /// Examples of what the rules should do.
     pub tests: Vec<RuleTest>,
+    /// What is never one signature, and what always is.
+    pub signatures: SignatureRules,
     /// Thresholds of detection.
     pub detect: DetectRules,
     /// Short hash of the texts, so that nodes can tell whether they run the same rules.
@@ -79,6 +85,7 @@ struct RuleFile {
     trace: Option<TraceRules>,
     known: Vec<Spanned<KnownRule>>,
     test: Vec<Spanned<RuleTest>>,
+    signature: Option<SignatureTables>,
     detect: Option<DetectRules>,
 }
 
@@ -115,11 +122,16 @@ impl RuleSet {
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, Vec<RuleProblem>> {
         let mut problems = Vec::new();
         let mut all = AllFiles::default();
+        let mut signatures = SignatureRules::default();
         let mut hasher = blake3::Hasher::new();
         for (name, text) in files {
             hasher.update(text.as_bytes());
             match toml::from_str::<RuleFile>(text) {
-                Ok(file) => all.add(file, (name, text), &mut problems),
+                Ok(mut file) => {
+                    let tables = file.signature.take().unwrap_or_default();
+                    signatures.add(tables, (name, text), &mut problems);
+                    all.add(file, (name, text), &mut problems);
+                }
                 Err(error) => problems.push(RuleProblem::from_toml(name, text, &error)),
             }
         }
@@ -136,6 +148,7 @@ impl RuleSet {
             trace: all.trace,
             known: rules_of(all.known),
             tests: example::placed(all.tests, &mut problems),
+            signatures,
             detect: all.detect.unwrap_or_default(),
             hash: hasher.finalize().to_hex().chars().take(16).collect(),
         };

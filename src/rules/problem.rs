@@ -12,6 +12,12 @@ impl RuleProblem {
         Self(text)
     }
 
+    /// Makes a problem of one place of a text.
+    pub fn at(file: &str, text: &str, byte: usize, words: &str) -> Self {
+        let (line, column) = position(text, byte);
+        Self(format!("{file}:{line}:{column}: {words}"))
+    }
+
     /// Makes a problem from what the TOML reader says, with `file:line:column` and the nearest known key.
     pub fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let (line, column) = position(text, error.span().map_or(0, |it| it.start));

@@ -11,14 +11,14 @@ use crate::detect::{ChannelPoint, Checkpoint, Position, SeriesPoint, SignatureRo
 use crate::model::{AlertTransition, EventTime, SignatureId};
 
 use super::resolution::Resolution;
-use super::{Store, StoreError, reader, schema};
+use super::{Store, StoreError, merged, reader, schema};
 
 /// Meta key of the number of commits.
 pub(super) const COMMITS_KEY: &str = "commits";
 
 /// Largest number stored for a count; two of them still add up inside an `i64`.
 // 2^53: the largest integer that JSON readers hold exactly.
-const COUNT_MAX: i64 = 1 << 53;
+pub(super) const COUNT_MAX: i64 = 1 << 53;
 
 /// Version byte of a stored limiter.
 pub(super) const LIMITER_VERSION: u8 = 1;
@@ -92,7 +92,11 @@ impl Names {
     }
 
     /// Returns the number of a signature on a version in a group.
-    fn series(&mut self, connection: &Connection, point: &SeriesPoint) -> Result<i64, StoreError> {
+    pub(super) fn series(
+        &mut self,
+        connection: &Connection,
+        point: &SeriesPoint,
+    ) -> Result<i64, StoreError> {
         let version = self.text(connection, &point.version)?;
         let group = self.text(connection, &point.group)?;
         let key = (point.signature, version, group);
@@ -188,6 +192,7 @@ fn write(
     write_state(&transaction, &checkpoint.rows)?;
     write_signatures(&transaction, &checkpoint.signatures)?;
     write_series(&transaction, names, &checkpoint.series)?;
+    merged::move_history(&transaction, names, &checkpoint.merged)?;
     write_channels(&transaction, names, &checkpoint.channels)?;
     append_log(&transaction, &checkpoint.transitions)?;
     write_positions(&transaction, &checkpoint.positions)?;

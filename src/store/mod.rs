@@ -12,6 +12,7 @@ mod commit;
 mod error;
 mod history;
 mod lock;
+mod merged;
 mod open;
 mod past;
 mod reader;

@@ -106,6 +106,7 @@ fn row(key: &[u8], value: Option<&[u8]>) -> StateRow {
 fn full_checkpoint(number: u64) -> Checkpoint {
     Checkpoint {
         rows: vec![row(b"counter", Some(&number.to_be_bytes()))],
+        merged: Vec::new(),
         signatures: vec![SignatureRow {
             id: SignatureId(7),
             channel: "session".to_owned(),
@@ -141,6 +142,44 @@ fn events(reader: &HistoryReader, signature: u128, query: &HistoryQuery) -> u64 
         .signature_history(SignatureId(signature), query)
         .unwrap();
     history.lines.iter().map(|it| it.events).sum()
+}
+
+#[test]
+fn the_history_of_a_merged_signature_is_that_of_the_other() {
+    let dir = TempDir::new().unwrap();
+    let mut store = open(&dir);
+    store
+        .commit(&Checkpoint {
+            signatures: full_checkpoint(1).signatures,
+            series: vec![
+                point(7, "v1", 0, 1),
+                point(7, "v2", 20, 2),
+                point(8, "v1", 0, 10),
+            ],
+            ..Checkpoint::default()
+        })
+        .unwrap();
+    let pair = |younger, older| crate::detect::Merged {
+        younger: SignatureId(younger),
+        older: SignatureId(older),
+    };
+    store
+        .commit(&Checkpoint {
+            merged: vec![pair(7, 8), pair(8, 9)],
+            series: vec![point(9, "v2", 20, 100)],
+            ..Checkpoint::default()
+        })
+        .unwrap();
+    let reader = store.reader().unwrap();
+    for step in [10, 60, 3600] {
+        let query = query(0, 3600, step, SplitBy::Version);
+        assert_eq!([7, 8, 9].map(|it| events(&reader, it, &query)), [0, 0, 113]);
+    }
+    let connection = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+    let rows: i64 = connection
+        .query_row("SELECT count(*) FROM signature", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 0);
 }
 
 #[test]

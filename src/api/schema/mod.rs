@@ -115,6 +115,42 @@ pub(super) struct Facet {
     other_events: u64,
 }
 
+/// A text that was merged into a signature.
+#[derive(ToSchema)]
+pub(super) struct MergedText {
+    /// Its own id, which still leads to the signature.
+    id: String,
+    /// Its own template.
+    template: String,
+    /// Since when it belongs to the signature.
+    #[schema(format = DateTime)]
+    since: String,
+    /// Why, such as "merged because position 4 had 11 values: …".
+    why: String,
+}
+
+/// The earlier form of a signature.
+#[derive(ToSchema)]
+pub(super) struct RenamedFrom {
+    /// Its id.
+    id: String,
+    /// Its template.
+    template: String,
+}
+
+/// Why several texts are one signature.
+#[derive(ToSchema)]
+pub(super) struct Merge {
+    /// The template of the text whose id the signature has: the oldest.
+    own_template: String,
+    /// How many other texts belong to it, of those that are kept one by one.
+    merged: u64,
+    /// The reasons, in words.
+    reasons: Vec<String>,
+    /// Some of the merged texts, the earliest first, at most 20.
+    texts: Vec<MergedText>,
+}
+
 /// One redacted example.
 #[derive(ToSchema)]
 pub(super) struct Sample {
@@ -373,6 +409,10 @@ pub(super) struct NewEntry {
     events: u64,
     /// Number of hosts.
     hosts: u64,
+    /// The signature that it is a new wording of; null but in `renamed`.
+    renamed_from: Option<String>,
+    /// The template of that signature.
+    renamed_from_template: Option<String>,
     /// Rate per unit of exposure against the baseline's; null for `new` and `gone`.
     ratio: Option<f64>,
     /// Lower end of its 90 % interval.
@@ -410,6 +450,8 @@ pub(super) struct NewSince {
     enough_data: bool,
     /// Signatures that first appear on the new side.
     new: Vec<NewEntry>,
+    /// Signatures that first appear on the new side as new wordings of earlier ones.
+    renamed: Vec<NewEntry>,
     /// Signatures with a higher rate on the new side.
     worse: Vec<NewEntry>,
     /// Signatures that the new side no longer has.

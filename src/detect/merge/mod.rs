@@ -4,20 +4,29 @@
 //! itself and never hold more than its limits. Invariants: the id of a group is that of its oldest
 //! fingerprint (first tick; ties: the smallest id), and every alias can say why it exists.
 
+mod canon;
+mod compare;
 mod cover;
 mod flat;
 mod gap;
 mod holes;
 mod learner;
+mod pattern;
 mod run;
 mod table;
 mod tail;
 mod token;
 
+use serde::{Deserialize, Serialize};
+
+pub use canon::canonical;
+pub use compare::{Group, compare};
 pub use learner::{Alias, Kept, Learner, Limits, Snapshot};
+pub use pattern::{Pattern, prepared};
 
 /// The rule by which two fingerprints were found to be one signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// Equal but for identifier-like and known values.
     Skeleton,

@@ -201,6 +201,30 @@ impl Detector {
         }
     }
 
+    /// Lets the series of one signature take that of another over, as of the last minute given; what a
+    /// look at both says is added to `out`.
+    pub fn absorb(&mut self, signature: u32, other: u32, out: &mut Vec<Firing>) {
+        let Some(t) = self.clock.minute.filter(|_| signature != other) else {
+            return;
+        };
+        if !self.series.contains_key(&other) {
+            return;
+        }
+        self.visit(At { signature, t }, &[], out);
+        let own = At {
+            signature: other,
+            t,
+        };
+        self.visit(own, &[], out);
+        let Some(theirs) = self.series.remove(&other) else {
+            return;
+        };
+        if let Some(mine) = self.series.get_mut(&signature) {
+            mine.absorb(*theirs, &self.p);
+            self.timers.push(Reverse((mine.due, signature)));
+        }
+    }
+
     /// Lets the caller decide that a version is (or is not) a reference; `None` gives the decision
     /// back to the rule. It holds from the next hour on.
     pub fn set_reference(&mut self, version: u32, reference: Option<bool>) {

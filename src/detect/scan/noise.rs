@@ -39,6 +39,22 @@ pub(crate) struct Noise {
 }
 
 impl Noise {
+    /// Adds the noise of another signature: sums of squares and of expectations add up.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        for (mine, theirs) in self.blocks.iter_mut().zip(&other.blocks) {
+            mine.x += theirs.x;
+            mine.m += theirs.m;
+        }
+        for (mine, theirs) in self.drift.iter_mut().zip(&other.drift) {
+            mine.sum += theirs.sum;
+            mine.weight += theirs.weight;
+        }
+        let [square, m, blocks] = &mut self.cluster;
+        *square += other.cluster[0];
+        *m += other.cluster[1];
+        *blocks = blocks.max(other.cluster[2]);
+    }
+
     /// Adds a stretch to the open blocks.
     pub(crate) fn add(&mut self, x: f64, m: f64) {
         for block in &mut self.blocks {

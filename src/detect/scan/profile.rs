@@ -18,6 +18,16 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
+    /// Adds the profile of another signature.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        for (mine, theirs) in self.bins.iter_mut().zip(&other.bins) {
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                *mine += theirs;
+            }
+        }
+        self.used |= other.used;
+    }
+
     /// Adds an hour's counts to its bin.
     #[expect(
         clippy::cast_possible_truncation,

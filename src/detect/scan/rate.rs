@@ -115,6 +115,30 @@ impl GroupRate {
         }
     }
 
+    /// Adds the rate of another signature in the same group; both were integrated over the same clock.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        let exposure = self.exposure.max(other.exposure);
+        let events = |it: &Self| {
+            if it.exposure > 0.0 {
+                it.events * exposure / it.exposure
+            } else {
+                it.events
+            }
+        };
+        self.events = events(self) + events(other);
+        self.exposure = exposure;
+        self.pending.0 += other.pending.0;
+        self.pending.1 = self.pending.1.max(other.pending.1);
+        self.minutes = self.minutes.max(other.minutes);
+        for (mine, theirs) in [
+            (&mut self.deviation, other.deviation),
+            (&mut self.pending_deviation, other.pending_deviation),
+        ] {
+            mine.0 += theirs.0;
+            mine.1 += theirs.1;
+        }
+    }
+
     /// Forgets the events that wait: they belong to an alarm.
     pub(crate) fn drop_pending(&mut self) {
         self.pending = (0.0, 0.0);

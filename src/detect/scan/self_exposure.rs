@@ -136,6 +136,34 @@ impl SelfExposure {
         self.factor
     }
 
+    /// Lets one signature vote with what another has voted with so far.
+    pub fn absorb(&mut self, signature: u32, other: u32) {
+        let Some(mut theirs) = self.voters.remove(&other).filter(|_| signature != other) else {
+            return;
+        };
+        let decay = 0.5_f64.powf(1.0 / (HALF_LIFE_DAYS * 1440.0));
+        let mine = self.voters.entry(signature).or_default();
+        let now = mine.at.max(theirs.at);
+        mine.decay_to(now, decay);
+        theirs.decay_to(now, decay);
+        for (group, events) in theirs.sums {
+            match mine.sums.iter_mut().find(|(it, _)| *it == group) {
+                Some((_, sum)) => *sum += events,
+                None => mine.sums.push((group, events)),
+            }
+        }
+        mine.slow = mine.slow.saturating_add(theirs.slow);
+        mine.fast = mine.fast.saturating_add(theirs.fast);
+        if self.single.remove(&other) {
+            self.single.insert(signature);
+        }
+        for (it, _) in self.window.iter_mut().flatten() {
+            if *it == other {
+                *it = signature;
+            }
+        }
+    }
+
     fn note(&mut self, cells: &[CellCount]) {
         let mut row: Vec<(u32, u32)> = Vec::new();
         for own in cells.chunk_by(|a, b| a.signature == b.signature) {

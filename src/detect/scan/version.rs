@@ -349,6 +349,42 @@ impl VersionState {
         }
     }
 
+    /// Adds the state of another signature on the same version: sums add up, open windows are those of the one
+    /// with more events, and an alarm of either goes on.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        if other.seen > self.seen {
+            self.sums = other.sums;
+            self.hull = other.hull;
+        }
+        self.seen += other.seen;
+        self.expected += other.expected;
+        self.quiet = self.quiet.min(other.quiet);
+        self.quiet_minutes = self.quiet_minutes.min(other.quiet_minutes);
+        self.silent = self.silent.and(other.silent);
+        let life = &mut self.life;
+        life.x += other.life.x;
+        life.m += other.life.m;
+        life.v += other.life.v;
+        life.cx += other.life.cx;
+        life.cm += other.life.cm;
+        life.raw += other.life.raw;
+        life.n = life.n.max(other.life.n);
+        life.from = life.from.max(other.life.from);
+        self.life_fired |= other.life_fired;
+        self.ringing = match (self.ringing.take(), other.ringing) {
+            (Some(mine), Some(theirs)) => Some(if theirs.since < mine.since {
+                theirs
+            } else {
+                mine
+            }),
+            (mine, theirs) => mine.or(theirs),
+        };
+        if let Some(ringing) = &mut self.ringing {
+            // Its first window began in sums of one of the two only.
+            ringing.from = None;
+        }
+    }
+
     /// Gives the bytes held on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.hull.heap_bytes() + self.ringing.as_ref().map_or(0, |_| size_of::<Ringing>())

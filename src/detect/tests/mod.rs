@@ -2,8 +2,10 @@
 
 mod exact;
 mod kinds;
+mod merges;
 mod people;
 mod queries;
+mod renames;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +74,7 @@ impl Line {
         self.def().id
     }
 
-    fn def(&self) -> SignatureDef {
+    pub(super) fn def(&self) -> SignatureDef {
         let joined: Vec<(String, String)> = self
             .status
             .map(|it| ("status".to_owned(), it.to_owned()))

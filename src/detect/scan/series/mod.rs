@@ -3,6 +3,7 @@
 //! It must never look at another signature. Invariant: `last` is the minute up to which all
 //! expectations are integrated; integrating a stretch in one step or in many gives the same state.
 
+mod absorb;
 mod minute;
 mod timer;
 
