@@ -6,6 +6,7 @@
 mod alerts;
 mod assets;
 mod channels;
+mod doctor;
 mod error;
 mod extract;
 mod feed;
@@ -96,6 +97,7 @@ fn handlers(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(releases::add_exposure))
         .routes(routes!(channels::list))
         .routes(routes!(channels::accounting))
+        .routes(routes!(doctor::doctor))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::mute, alerts::unmute))
         .routes(routes!(alerts::acknowledge))

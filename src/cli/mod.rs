@@ -10,6 +10,7 @@ mod check;
 mod client;
 mod demo;
 mod deploys;
+mod doctor;
 mod fingerprint;
 mod init;
 mod new;
@@ -70,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Fingerprint(it) => fingerprint::run(&it),
         Command::Check(it) => check::run(&it),
         Command::Deploys(it) => deploys::run(&it),
+        Command::Doctor(it) => doctor::run(&it),
         Command::Backup(it) => backup::backup(&it),
         Command::Restore(it) => backup::restore(&it),
     };

@@ -6,7 +6,7 @@ use crate::api::{
     self, Accounting, AlertFilter, ChannelAccount, HistoryBy, HistoryFilter, HistorySeries,
     NewFilter, PartitionAccount, ReadError, ReadView, SignatureFilter, SignaturePage,
 };
-use crate::detect::view::{ChannelView, NewSince, ReleaseView, SignatureDetail};
+use crate::detect::view::{ChannelView, DoctorView, NewSince, ReleaseView, SignatureDetail};
 use crate::detect::{AlertQuery, NewQuery, NewSinceError, SignatureQuery, World};
 use crate::model::{Alert, DeployMarker, EventTime, SignatureId};
 use crate::store::{HistoryQuery, HistoryReader, SplitBy};
@@ -169,6 +169,10 @@ impl ReadView for WorldView {
 
     fn channels(&self) -> Vec<ChannelView> {
         self.world().channels()
+    }
+
+    fn doctor(&self, channel: Option<&str>) -> DoctorView {
+        self.world().doctor(channel)
     }
 
     fn releases(&self) -> Vec<ReleaseView> {
