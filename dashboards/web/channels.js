@@ -2,7 +2,7 @@
 // Channels: what each of them sends, what was cut, which have gone silent.
 
 import { mark } from "./badge.js";
-import { h } from "./dom.js";
+import { appendTemplate, h } from "./dom.js";
 import * as format from "./format.js";
 import { ListPage, table } from "./listpage.js";
 import * as spark from "./spark.js";
@@ -10,14 +10,14 @@ import * as spark from "./spark.js";
 export class ChannelsPage extends ListPage {
   /** @param {import("./app.js").App} app */
   constructor(app) {
-    super(app, "Channels", ["channels", "deploys"]);
+    super(app, "Channels", ["channels", "deploys", "doctor"]);
   }
 
   /**
    * @param {any[]} answers
    * @returns {Node[]}
    */
-  draw([{ clock, channels }, { markers }]) {
+  draw([{ clock, channels }, { markers }, doctor]) {
     if (channels.length === 0) return [h("div", { class: "empty" }, h("h2", null, "No channel yet"), h("p", null, "No record has named one."))];
     const now = clock ? format.millis(clock) : 0;
     const deploys = markers.map((/** @type {any} */ it) => format.millis(it.at));
@@ -30,7 +30,46 @@ export class ChannelsPage extends ListPage {
       h("p", { class: "summary" }, h("strong", { class: silent + capped > 0 ? "loud" : "calm" }, silent + capped > 0 ? `${silent} silent, ${capped} over the cap` : "All as usual"), `: ${format.count(channels.length)} channels, ${format.bytes(bytes)} a day at the present rate`),
       table("Channels", ["State", "Channel", ["Per min", "n"], ["Expected", "n"], "Last hour", ["Read", "n"], ["Counted", "n"], ["Capped", "n"], ["Rejected", "n"], ["A day", "n"], "Last", "Levels"], channels.map((/** @type {any} */ it) => this.row(it, now, deploys))),
       h("p", { class: "muted" }, "A capped record is counted by channel, version, group, level and host; only its signature and sample are given up."),
+      this.doctor(doctor.channels),
     ];
+  }
+
+  /**
+   * What varies in the texts of the channels that use most of them.
+   * @param {any[]} channels
+   */
+  doctor(channels) {
+    const rows = channels.slice(0, 20).flatMap((it) => (it.varying.length > 0 ? it.varying : [null]).slice(0, 3).map((/** @type {any} */ varying, /** @type {number} */ at) => this.varying(it, varying, at === 0)));
+    return h(
+      "section",
+      { class: "panel" },
+      h("h3", null, "Many texts for one thing ", h("small", null, "the number of texts is an estimate from kept examples")),
+      rows.length === 0 ? h("p", { class: "none" }, "None.") : table("What varies", ["Channel", ["Texts", "n"], ["Masked", "n"], ["Signatures", "n"], ["Word", "n"], "Kind", "Values", "Write", "Message"], rows),
+    );
+  }
+
+  /**
+   * @param {any} channel
+   * @param {any} varying
+   * @param {boolean} first
+   */
+  varying(channel, varying, first) {
+    const n = (/** @type {number | string} */ value) => h("td", { class: "n" }, typeof value === "number" ? format.count(value) : value);
+    const message = h("a", varying ? { href: `/s/${varying.signature}` } : {});
+    if (varying) appendTemplate(message, varying.template);
+    return h(
+      "tr",
+      null,
+      h("td", null, first ? channel.channel : ""),
+      n(first ? channel.distinct_texts_estimated : ""),
+      n(first ? channel.fingerprints : ""),
+      n(first ? channel.signatures : ""),
+      n(varying ? String(varying.position) : ""),
+      h("td", { title: varying?.advice ?? null }, varying ? (varying.learned ? `${varying.kind} learned` : varying.kind) : ""),
+      h("td", { class: "muted" }, varying ? varying.values.join(", ") : ""),
+      h("td", null, varying ? h("code", null, varying.placeholder) : ""),
+      h("td", { class: "template" }, message),
+    );
   }
 
   /**

@@ -6,6 +6,7 @@
 mod alerts;
 mod assets;
 mod channels;
+mod doctor;
 mod error;
 mod extract;
 mod feed;
@@ -106,6 +107,7 @@ fn handlers(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(story::timeline))
         .routes(routes!(channels::list))
         .routes(routes!(channels::accounting))
+        .routes(routes!(doctor::doctor))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::mute, alerts::unmute))
         .routes(routes!(alerts::acknowledge))

@@ -17,7 +17,8 @@ use crate::detect::planned::PlannedEffect;
 use crate::detect::rollout::Rollouts;
 use crate::detect::timeline::{Timeline, TimelineQuery};
 use crate::detect::view::{
-    ChannelView, NewSince, ReleaseView, SignatureDetail, SignatureState, SignatureSummary,
+    ChannelView, DoctorView, NewSince, ReleaseView, SignatureDetail, SignatureState,
+    SignatureSummary,
 };
 use crate::model::{
     Alert, AlertState, DeployMarker, EventTime, ExposureRecord, Level, Severity, SignatureId,
@@ -44,6 +45,8 @@ pub trait ReadView: Send + Sync + 'static {
     fn new_since(&self, filter: &NewFilter) -> Result<NewSince, ReadError>;
     /// Returns every channel, sorted by name.
     fn channels(&self) -> Vec<ChannelView>;
+    /// Says how many texts each channel uses, and what varies in them.
+    fn doctor(&self, channel: Option<&str>) -> DoctorView;
     /// Returns every release, newest first.
     fn releases(&self) -> Vec<ReleaseView>;
     /// Returns every deploy marker, oldest first.

@@ -55,6 +55,8 @@ pub(super) enum Command {
     Test(TestArgs),
     /// List what is deployed where, or announce a deployment.
     Deploys(DeploysArgs),
+    /// Say which channels use many texts for one thing, what varies in them, and what to do about it.
+    Doctor(DoctorArgs),
     /// Copy the store while it is in use.
     Backup(BackupArgs),
     /// Put a backup back.
@@ -199,6 +201,17 @@ pub(super) struct NewArgs {
     /// Exit with 1 if something is new.
     #[arg(long)]
     pub(super) fail_on_new: bool,
+    #[command(flatten)]
+    pub(super) target: Target,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Only this channel.
+    #[arg(long, value_name = "CHANNEL")]
+    pub(super) channel: Option<String>,
     #[command(flatten)]
     pub(super) target: Target,
     #[command(flatten)]

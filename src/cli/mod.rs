@@ -10,6 +10,7 @@ mod check;
 mod client;
 mod demo;
 mod deploys;
+mod doctor;
 mod fingerprint;
 mod fix;
 mod gate;
@@ -80,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Check(it) => check::run(&it),
         Command::Test(it) => check::test(&it),
         Command::Deploys(it) => deploys::run(&it),
+        Command::Doctor(it) => doctor::run(&it),
         Command::Backup(it) => backup::backup(&it),
         Command::Restore(it) => backup::restore(&it),
     };

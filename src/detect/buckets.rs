@@ -21,7 +21,13 @@ pub(super) fn add_count(counts: &mut NameCounts, name: &Name, events: u64) {
                 *n += events;
             }
         }
-        Err(place) => counts.insert(place, (name.clone(), events)),
+        Err(place) => {
+            if counts.is_empty() {
+                // Most lists have one entry.
+                counts.reserve_exact(1);
+            }
+            counts.insert(place, (name.clone(), events));
+        }
     }
 }
 

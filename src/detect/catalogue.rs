@@ -192,6 +192,7 @@ impl Catalogue {
     fn say(&mut self, def: &SignatureDef, template: &str, id: SignatureId) {
         let ids = self.by_words.entry(family::key(def, template)).or_default();
         if !ids.contains(&id) {
+            ids.reserve_exact(1);
             ids.push(id);
         }
     }

@@ -12,6 +12,7 @@ mod chain;
 mod channels;
 mod checkpoint;
 mod close;
+mod doctor;
 mod errors;
 mod exposure;
 mod family;

@@ -149,6 +149,7 @@ impl Signature {
             .iter()
             .position(|it| it.version == cell.version && it.group == cell.group);
         if found.is_none() && self.cells.len() < CELLS_MAX {
+            self.cells.reserve_exact(1);
             self.cells.push(cell);
             return;
         }
@@ -164,22 +165,27 @@ impl Signature {
         mine.minutes.keep(CELL_MINUTES);
     }
 
-    /// Keeps an example: the first ever and the newest few.
+    /// Keeps an example: the first ever and the newest few of the others.
     pub(super) fn keep_sample(&mut self, sample: &Sample) {
-        fn order(it: &Sample) -> (EventTime, &str, &str) {
-            (it.at, &it.host, &it.message)
+        match &mut self.first_sample {
+            None => self.first_sample = Some(sample.clone()),
+            Some(first) if first == sample => {}
+            Some(first) if order(sample) < order(first) => {
+                let newer = std::mem::replace(first, sample.clone());
+                self.keep_newest(newer);
+            }
+            Some(_) => self.keep_newest(sample.clone()),
         }
-        if self
-            .first_sample
-            .as_ref()
-            .is_none_or(|first| order(sample) < order(first))
-        {
-            self.first_sample = Some(sample.clone());
-        }
-        let place = self.samples.partition_point(|it| order(it) > order(sample));
-        if self.samples.get(place) != Some(sample) {
-            self.samples.insert(place, sample.clone());
-            self.samples.truncate(SAMPLES_MAX);
+    }
+
+    fn keep_newest(&mut self, sample: Sample) {
+        let newer = |it: &Sample| order(it) > order(&sample);
+        let place = self.samples.partition_point(newer);
+        if place < SAMPLES_MAX && self.samples.get(place) != Some(&sample) {
+            // Most signatures have few examples: room for four would be wasted on each.
+            self.samples.truncate(SAMPLES_MAX - 1);
+            self.samples.reserve_exact(1);
+            self.samples.insert(place, sample);
         }
     }
 
@@ -228,6 +234,11 @@ impl Signature {
     pub(super) fn version(&self) -> Name {
         single(self.cells.iter().map(|it| &it.version))
     }
+}
+
+/// Returns what examples are sorted by.
+fn order(it: &Sample) -> (EventTime, &str, &str) {
+    (it.at, &it.host, &it.message)
 }
 
 /// Returns the only one of some names, or `*` if they differ.

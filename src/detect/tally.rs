@@ -156,6 +156,9 @@ impl Minutes {
         match self.counts.iter_mut().rev().find(|(it, _)| *it <= minute) {
             Some((it, n)) if *it == minute => *n += events,
             _ => {
+                if self.counts.is_empty() {
+                    self.counts.reserve_exact(1);
+                }
                 let place = self.counts.partition_point(|(it, _)| *it < minute);
                 self.counts.insert(place, (minute, events));
             }

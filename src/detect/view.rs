@@ -331,3 +331,50 @@ pub struct NewSince {
     /// Signatures that the new side no longer has.
     pub gone: Vec<NewEntry>,
 }
+
+/// A position of a signature's text that varies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VaryingView {
+    /// Signature.
+    pub signature: SignatureId,
+    /// Its template.
+    pub template: String,
+    /// Position among the words of the template, from 1 on.
+    pub position: usize,
+    /// What stands there: a mask such as `<num>`, or `<*>` where no mask knows the values.
+    pub kind: String,
+    /// Whether it was learned from many texts, and not masked by what it looks like.
+    pub learned: bool,
+    /// Example values, redacted, at most 5.
+    pub values: Vec<String>,
+    /// The placeholder that the application could write instead.
+    pub placeholder: String,
+    /// What to do.
+    pub advice: String,
+}
+
+/// How many texts a channel uses to say how many things.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChannelDoctor {
+    /// Channel.
+    pub channel: String,
+    /// Events counted in full.
+    pub events: u64,
+    /// Distinct texts, estimated from how many of the kept examples differ.
+    pub distinct_texts_estimated: u64,
+    /// Distinct texts after masking, of those that are kept one by one.
+    pub fingerprints: u64,
+    /// Signatures after merging.
+    pub signatures: u64,
+    /// What varies in its signatures with most texts.
+    pub varying: Vec<VaryingView>,
+}
+
+/// What the cardinality doctor says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DoctorView {
+    /// Schema name and version.
+    pub schema: &'static str,
+    /// Channels, those with most texts first.
+    pub channels: Vec<ChannelDoctor>,
+}

@@ -391,6 +391,11 @@ impl World {
         }
     }
 
+    /// Returns the bytes that the rate scan holds, apart from signatures and aliases.
+    pub fn scan_bytes(&self) -> usize {
+        self.scan.bytes()
+    }
+
     /// Returns how much is held.
     pub fn counts(&self) -> Counts {
         Counts {

@@ -11,7 +11,7 @@ use crate::detect::gate::{GateDecision, GateQuery};
 use crate::detect::planned::PlannedEffect;
 use crate::detect::rollout::Rollouts;
 use crate::detect::timeline::{Timeline, TimelineQuery};
-use crate::detect::view::{ChannelView, NewSince, ReleaseView, SignatureDetail};
+use crate::detect::view::{ChannelView, DoctorView, NewSince, ReleaseView, SignatureDetail};
 use crate::detect::{AlertQuery, NewQuery, NewSinceError, SignatureQuery, World};
 use crate::model::{Alert, DeployMarker, EventTime, SignatureId};
 use crate::store::{HistoryQuery, HistoryReader, SplitBy};
@@ -195,6 +195,10 @@ impl ReadView for WorldView {
 
     fn channels(&self) -> Vec<ChannelView> {
         self.world().channels()
+    }
+
+    fn doctor(&self, channel: Option<&str>) -> DoctorView {
+        self.world().doctor(channel)
     }
 
     fn releases(&self) -> Vec<ReleaseView> {

@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::struct_field_names, reason = "the names are those of the JSON")]
 
+mod doctor;
 pub(super) mod gate;
 mod status;
 pub(super) mod story;
@@ -18,6 +19,7 @@ use utoipa::ToSchema;
 use super::error::ApiError;
 use crate::detect::view;
 
+pub(super) use doctor::Doctor;
 pub(super) use status::{
     Freshness, PartitionStatus, RulesStatus, StageLatency, StoreStatus, TargetStatus,
 };

@@ -298,3 +298,24 @@ fn many_texts_of_one_message_are_one_row_of_the_list() {
     assert_eq!(page.rows[0].total, 1000);
     assert_eq!(page.rows[0].template, "get against <*> took <num> millis");
 }
+
+#[test]
+fn the_doctor_names_what_varies() {
+    let mut feed = Feed::new(&rules(""));
+    let mut lines = traffic(0, 300, "v1", "v1");
+    lines.extend(errors(100, 200, &topics(&TOPICS), "v1"));
+    feed.play(lines, 300);
+    let doctor = feed.world.doctor(Some("exception"));
+    let [channel] = doctor.channels.as_slice() else {
+        panic!("{doctor:#?}");
+    };
+    assert_eq!((channel.fingerprints, channel.signatures), (5, 2));
+    let [it] = channel.varying.as_slice() else {
+        panic!("{:#?}", channel.varying);
+    };
+    assert_eq!((it.position, &*it.kind, it.learned), (6, "<*>", true));
+    assert_eq!(it.placeholder, "{topic}");
+    assert!(it.values.contains(&TOPICS[0].to_owned()), "{:?}", it.values);
+    assert!(it.advice.contains("{topic}"), "{}", it.advice);
+    assert!(feed.world.doctor(Some("nothing")).channels.is_empty());
+}
