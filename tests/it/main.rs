@@ -22,6 +22,8 @@ mod exact;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod peers;
 #[cfg(test)]
 mod rig;
