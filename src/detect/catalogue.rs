@@ -28,7 +28,8 @@ const SIGNATURES_MAX: usize = 200_000;
 /// All signatures.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
-    table: Table<SignatureId, Signature>,
+    /// Boxed: a tree of large values wastes a third of its memory.
+    table: Table<SignatureId, Box<Signature>>,
     by_channel: BTreeMap<String, u32>,
     /// The next number of the rate scan; one that was given is never given again.
     pub(super) next_number: u32,
@@ -60,18 +61,20 @@ impl Catalogue {
     pub(super) fn get(&self, id: SignatureId) -> Option<&Signature> {
         let own = self.table.get(&id);
         own.or_else(|| self.table.get(&self.learned.root(id)))
+            .map(AsRef::as_ref)
     }
 
     /// Returns the signature that a fingerprint belongs to, to be changed.
     pub(super) fn get_mut(&mut self, id: SignatureId) -> Option<&mut Signature> {
         if self.table.contains(&id) {
-            return self.table.get_mut(&id);
+            return self.table.get_mut(&id).map(AsMut::as_mut);
         }
-        self.table.get_mut(&self.learned.root(id))
+        let root = self.learned.root(id);
+        self.table.get_mut(&root).map(AsMut::as_mut)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&SignatureId, &Signature)> {
-        self.table.iter()
+        self.table.iter().map(|(id, it)| (id, it.as_ref()))
     }
 
     pub(super) fn range(
@@ -170,7 +173,7 @@ impl Catalogue {
             samples: Vec::new(),
             def,
         };
-        self.table.insert(signature.def.id, signature);
+        self.table.insert(signature.def.id, Box::new(signature));
     }
 
     /// Finds the signature that said the same before, in other punctuation or from a file that moved.
@@ -251,7 +254,7 @@ impl Catalogue {
                 self.add_form(heir, later);
             }
         }
-        Some(gone)
+        Some(*gone)
     }
 
     /// Gives a signature another template.
@@ -313,7 +316,7 @@ impl Catalogue {
         self.learned.flush(out);
     }
 
-    pub(super) const fn table(&mut self) -> &mut Table<SignatureId, Signature> {
+    pub(super) const fn table(&mut self) -> &mut Table<SignatureId, Box<Signature>> {
         &mut self.table
     }
 

@@ -30,6 +30,8 @@ mod letters;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod peers;
 #[cfg(test)]
 mod rig;

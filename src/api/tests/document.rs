@@ -42,6 +42,10 @@ async fn the_document_describes_what_is_really_answered() {
             "/api/v1/timeline?severity=info".to_owned(),
         ),
         ("/api/v1/channels", "/api/v1/channels".to_owned()),
+        (
+            "/api/v1/doctor",
+            "/api/v1/doctor?channel=session".to_owned(),
+        ),
         ("/api/v1/releases", "/api/v1/releases".to_owned()),
         ("/api/v1/deploys", "/api/v1/deploys".to_owned()),
         ("/api/v1/alerts", "/api/v1/alerts".to_owned()),
