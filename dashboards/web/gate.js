@@ -183,8 +183,8 @@ function reasons(all) {
       h("td", null, it.rule.replaceAll("_", " ")),
       h("td", { class: "what" }, link ? h("a", { href: link }, it.text) : it.text),
       h("td", null, it.groups.join(" ")),
-      h("td", { class: "n" }, it.events > 0 ? format.count(it.events) : ""),
-      h("td", { class: "n" }, it.rate_per_min === null ? "" : format.rate(it.rate_per_min)),
+      h("td", { class: "n", "data-unit": it.events > 0 ? " events" : null }, it.events > 0 ? format.count(it.events) : ""),
+      h("td", { class: "n", "data-unit": it.rate_per_min === null ? null : "/min" }, it.rate_per_min === null ? "" : format.rate(it.rate_per_min)),
       h("td", null, it.last_seen ? format.dayHour(it.last_seen) : ""),
     );
   };
@@ -196,7 +196,7 @@ function forecast(all) {
   const row = (/** @type {any} */ it) => {
     const message = h("a", { href: `/s/${it.signature}` });
     appendTemplate(message, it.template);
-    return h("tr", null, h("td", null, it.to_group), h("td", { class: "n" }, h("b", null, `${format.rate(it.low_per_min)}–${format.rate(it.high_per_min)}`)), h("td", { class: "n" }, format.rate(it.rate_per_min)), h("td", null, it.from_groups.join(" ")), h("td", { class: "n" }, format.ratio(it.traffic_ratio)), h("td", { class: "template" }, message));
+    return h("tr", null, h("td", null, it.to_group), h("td", { class: "n", "data-unit": "/min" }, h("b", null, `${format.rate(it.low_per_min)}–${format.rate(it.high_per_min)}`)), h("td", { class: "n", "data-unit": "/min now" }, format.rate(it.rate_per_min)), h("td", null, it.from_groups.join(" ")), h("td", { class: "n" }, format.ratio(it.traffic_ratio)), h("td", { class: "template" }, message));
   };
   return h("section", { class: "panel" }, h("h3", null, "If it goes on ", h("small", null, "events a minute to expect, 90 % interval")), table("Forecast", ["Next group", ["Expect", "n"], ["Now", "n"], "In", ["Traffic", "n"], "Message"], all.map(row)));
 }

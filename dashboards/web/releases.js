@@ -50,7 +50,7 @@ export class ReleasesPage extends ListPage {
   /** @param {any[]} live */
   live(live) {
     const row = (/** @type {any} */ it) =>
-      h("tr", null, h("td", null, h("a", { href: `/gate?version=${encodeURIComponent(it.version)}` }, it.version)), h("td", null, it.groups.map((/** @type {any} */ at) => `${at.group} ${Math.round(at.share * 100)} %`).join(", ")), h("td", { class: "n" }, format.count(it.hosts)), h("td", null, it.stale ? mark("warn", "stale") : mark("good", "main")), h("td", { class: "what" }, it.stale_hosts.join(" ")));
+      h("tr", null, h("td", null, h("a", { href: `/gate?version=${encodeURIComponent(it.version)}` }, it.version)), h("td", null, it.groups.map((/** @type {any} */ at) => `${at.group} ${Math.round(at.share * 100)} %`).join(", ")), h("td", { class: "n", "data-unit": it.hosts === 1 ? " host" : " hosts" }, format.count(it.hosts)), h("td", null, it.stale ? mark("warn", "stale") : mark("good", "main")), h("td", { class: "what" }, it.stale_hosts.join(" ")));
     return h("section", { class: "panel" }, h("h3", null, "Runs now ", h("small", null, "by the records of the last ten minutes")), table("Runs now", ["Version", "Share of each group", ["Hosts", "n"], "State", "Stale hosts"], live.map(row)));
   }
 
@@ -58,7 +58,7 @@ export class ReleasesPage extends ListPage {
   planned(planned) {
     const row = (/** @type {any} */ it) => {
       const [word, tone] = PLANNED[it.state] ?? [it.state, "none"];
-      return h("tr", null, h("td", null, mark(tone, word)), h("td", null, it.marker), h("td", null, format.dayHour(it.at)), h("td", null, it.group), h("td", null, it.channel ?? ""), h("td", { class: "what" }, it.template ?? "", it.ref ? h("small", null, it.ref) : ""), h("td", { class: "n" }, format.rate(it.rate_per_min)), h("td", { class: "n" }, format.rate(it.rate_max_per_min)));
+      return h("tr", null, h("td", null, mark(tone, word)), h("td", null, it.marker), h("td", null, format.dayHour(it.at)), h("td", null, it.group), h("td", null, it.channel ?? ""), h("td", { class: "what" }, it.template ?? "", it.ref ? h("small", null, it.ref) : ""), h("td", { class: "n", "data-unit": "/min" }, format.rate(it.rate_per_min)), h("td", { class: "n", "data-unit": "/min at most" }, format.rate(it.rate_max_per_min)));
     };
     return h("section", { class: "panel" }, h("h3", null, "Planned effects ", h("small", null, "silent within their bound, told past it")), table("Planned effects", ["State", "Marker", "Since", "Group", "Channel", "Message", ["Per min", "n"], ["Bound", "n"]], planned.map(row)));
   }
@@ -99,7 +99,7 @@ export class ReleasesPage extends ListPage {
       const message = h("a", { href: `/s/${it.signature}` });
       appendTemplate(message, it.template);
       const after = it.last_after_seconds === null ? "at once" : format.span(it.last_after_seconds);
-      return h("tr", null, h("td", null, mark(tone, word)), h("td", { class: "n" }, format.rate(it.before_per_min)), h("td", { class: "n" }, format.count(it.events_since)), h("td", { class: "n" }, format.rate(it.expected_since)), h("td", null, after), h("td", null, it.channel), h("td", { class: "template" }, message));
+      return h("tr", null, h("td", null, mark(tone, word)), h("td", { class: "n", "data-unit": "/min before" }, format.rate(it.before_per_min)), h("td", { class: "n", "data-unit": " since" }, format.count(it.events_since)), h("td", { class: "n", "data-unit": " expected" }, format.rate(it.expected_since)), h("td", null, after), h("td", null, it.channel), h("td", { class: "template" }, message));
     };
     const fresh = (/** @type {any} */ it) => {
       const message = h("a", { href: `/s/${it.signature}` });

@@ -24,6 +24,9 @@ const BEFORE_SECONDS: i64 = 7_200;
 /// Seconds that a change takes to reach all hosts.
 const ROLLOUT_SECONDS: i64 = 300;
 
+/// Seconds after a fix in which what it ends has to end.
+const ENDED_SECONDS: i64 = 1_800;
+
 /// Seconds for which a fix is looked at, if nothing else is changed.
 const AFTER_SECONDS: i64 = 86_400;
 
@@ -296,7 +299,9 @@ impl World {
         });
         let quiet_from = last.unwrap_or(marker.at).min(until);
         let expected = rate * seconds(quiet_from, until) / 60.0;
-        let state = if expected >= PROOF_EVENTS {
+        // What goes on for longer ended by something else, such as a way back.
+        let by_the_fix = last.is_none_or(|it| it.millis_since(marker.at) <= ENDED_SECONDS * 1000);
+        let state = if expected >= PROOF_EVENTS && by_the_fix {
             FixState::Gone
         } else if since > 0 {
             FixState::Still
@@ -403,6 +408,15 @@ fn sentence(target: &FixTarget) -> String {
     words::clip(&text, 300)
 }
 
+/// Says how long after a change something was.
+fn when(seconds: i64) -> String {
+    if seconds > 0 {
+        format!("after {}", words::duration(seconds))
+    } else {
+        "at once".to_owned()
+    }
+}
+
 fn summary(marker: &DeployMarker, targets: &[FixTarget], new: &[FixNew], hosts: u64) -> String {
     let count = |state| targets.iter().filter(|it| it.state == state).count();
     let (still, unproven, gone) = (
@@ -445,11 +459,14 @@ fn summary(marker: &DeployMarker, targets: &[FixTarget], new: &[FixNew], hosts: 
             String::new()
         };
         format!(
-            "{}: {gone} of {gone} gone{place} after {}",
+            "{}: {gone} of {gone} gone{place} {}",
             marker.id,
-            words::duration(after)
+            when(after)
         )
     };
+    if targets.iter().all(|it| !it.named) && !targets.is_empty() {
+        text.push_str(" (it names none: these fired then)");
+    }
     if !new.is_empty() {
         let link = if still > 0 { "and" } else { "but" };
         let plural = if new.len() == 1 { "" } else { "s" };
@@ -491,7 +508,7 @@ mod tests {
         assert_eq!(states(&report), [(false, FixState::Gone)], "{report:#?}");
         assert_eq!(
             report.summary,
-            "h1: 1 of 1 gone on all 12 hosts after 2 min"
+            "h1: 1 of 1 gone on all 12 hosts after 2 min (it names none: these fired then)"
         );
         assert_eq!(report.targets[0].last_after_seconds, Some(120));
         assert!(matches!(
@@ -513,7 +530,10 @@ mod tests {
         let (feed, past) = story("", lines, &[fix], 7_200);
         let report = feed.world.fix("h1", &past).unwrap();
         assert_eq!(states(&report), [(false, FixState::Still)]);
-        assert_eq!(report.summary, "h1: 1 of 1 still there on 4 hosts");
+        assert_eq!(
+            report.summary,
+            "h1: 1 of 1 still there on 4 hosts (it names none: these fired then)"
+        );
         assert_eq!(report.targets[0].events_since, 7_200 - 6_300);
     }
 

@@ -257,18 +257,21 @@ fn follow(
     minutes: &[ReleaseMinute],
 ) -> Announced {
     let version = marker.version.clone().unwrap_or_default();
-    let (observed_at, complete_at) = reached(&version, group, until, minutes);
+    let (observed_at, complete_at) = reached(&version, group, (marker.at, until), minutes);
     let late = now.millis_since(marker.at) >= LATE_SECONDS * 1000;
+    let ran = observed_at.is_none() && runs_at(&version, group, marker.at, minutes);
     let after = observed_at.map(|it| it.millis_since(marker.at) / 1000);
     let followed = match after {
         Some(after) if after <= LATE_SECONDS => Followed::Observed,
         Some(_) => Followed::Contradicted,
+        None if ran => Followed::Observed,
         None if late => Followed::Contradicted,
         None => Followed::Waiting,
     };
     let said = format!("announced {group} on {version} {}", words::time(marker.at));
     let text = match observed_at {
         Some(at) => format!("{said}, observed {}", words::time(at)),
+        None if ran => format!("{said}, where it ran already"),
         None if late => format!(
             "{said}, never observed{}",
             elsewhere(&version, group, marker, minutes)
@@ -288,11 +291,12 @@ fn follow(
     }
 }
 
-/// Returns when a group reached half, and nearly all, of its records from a version.
+/// Returns when a group came to half, and to nearly all, of its records from a version: the rise nearest to a
+/// moment, since a version may come, go and come back within the stretch.
 fn reached(
     version: &str,
     group: &str,
-    until: EventTime,
+    (near, until): (EventTime, EventTime),
     minutes: &[ReleaseMinute],
 ) -> (Option<EventTime>, Option<EventTime>) {
     let mut by_minute: BTreeMap<EventTime, (u64, u64)> = BTreeMap::new();
@@ -310,14 +314,42 @@ fn reached(
             .fold((0, 0), |(mine, all), (_, it)| (mine + it.0, all + it.1));
         ratio(mine, all)
     };
-    let first = |least: f64| {
-        by_minute
-            .iter()
-            .filter(|(_, (mine, _))| *mine > 0)
-            .map(|(at, _)| *at)
-            .find(|at| share_at(*at) >= least)
+    let mut rises = Vec::new();
+    let mut ran = None;
+    for (at, (mine, all)) in &by_minute {
+        let runs = share_at(*at) >= SHARES.0;
+        // It begins in a minute with records of its own; it ends where it no longer has half of them.
+        if runs && *mine > 0 && ran != Some(true) {
+            if ran.is_some() {
+                rises.push(*at);
+            }
+            ran = Some(true);
+        } else if !runs && ratio(*mine, *all) < SHARES.0 {
+            ran = Some(false);
+        }
+    }
+    let distance = |it: &EventTime| it.millis_since(near).abs();
+    let observed = rises.into_iter().min_by_key(distance);
+    let complete = observed.and_then(|from| {
+        let mut later = by_minute.range(from..).map(|(at, _)| *at);
+        later.find(|at| share_at(*at) >= SHARES.1)
+    });
+    (observed, complete)
+}
+
+/// Tells whether a group had most of its records from a version around a moment.
+fn runs_at(version: &str, group: &str, at: EventTime, minutes: &[ReleaseMinute]) -> bool {
+    let near = |it: &&ReleaseMinute| {
+        it.group == group && it.at.millis_since(at).abs() <= 60_000 * SHARE_MINUTES
     };
-    (first(SHARES.0), first(SHARES.1))
+    let all: u64 = minutes.iter().filter(near).map(|it| it.records).sum();
+    let mine: u64 = minutes
+        .iter()
+        .filter(near)
+        .filter(|it| it.version == version)
+        .map(|it| it.records)
+        .sum();
+    ratio(mine, all) >= SHARES.0
 }
 
 /// Says where a version was seen instead.
@@ -334,10 +366,8 @@ fn elsewhere(
         .collect();
     let until = marker.at.plus_seconds(LATE_SECONDS);
     for other in others {
-        let (at, _) = reached(version, other, until, minutes);
-        let began = minutes.first().map(|it| it.at);
-        // It switched in this very stretch, and did not run there before.
-        if let Some(at) = at.filter(|it| began.is_some_and(|began| *it > began.plus_seconds(60))) {
+        let (at, _) = reached(version, other, (marker.at, until), minutes);
+        if let Some(at) = at {
             return format!("; {other} was, {}", words::time(at));
         }
     }
@@ -372,7 +402,7 @@ fn warnings(live: &[LiveVersion], announced: &[Announced]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::gate::tests::{marker, rollout, story};
-    use super::super::tests::line;
+    use super::super::tests::{line, time, traffic};
     use super::*;
     use crate::model::Level;
 
@@ -400,7 +430,7 @@ mod tests {
         );
         // The stream was two minutes faster than the announcement.
         let first = &rollouts.announced[2];
-        assert_eq!(first.observed_at, Some(super::super::tests::time(3_600)));
+        assert_eq!(first.observed_at, Some(time(3_600)));
         let wrong = &rollouts.announced[1].text;
         assert!(wrong.contains("never observed; group1 was"), "{wrong}");
         assert_eq!(rollouts.live.len(), 2);
@@ -432,5 +462,24 @@ mod tests {
             "{:?}",
             rollouts.warnings
         );
+    }
+
+    #[test]
+    fn a_version_that_comes_back_is_observed_at_its_return() {
+        let mut lines = traffic(0, 3_600, "v1", "v1");
+        lines.extend(traffic(3_600, 4_200, "v2", "v1"));
+        lines.extend(traffic(4_200, 4_800, "v1", "v1"));
+        lines.extend(traffic(4_800, 7_200, "v2", "v1"));
+        let markers = [
+            marker("d1", 3_600, MarkerKind::Deploy, "group1"),
+            marker("d2", 4_830, MarkerKind::Deploy, "group1"),
+            marker("d3", 6_900, MarkerKind::Deploy, "group1"),
+        ];
+        let (feed, past) = story("", lines, &markers, 7_200);
+        let rollouts = feed.world.rollouts(&past).unwrap();
+        let observed: Vec<_> = rollouts.announced.iter().map(|it| it.observed_at).collect();
+        assert_eq!(observed[1..], [Some(time(4_800)), Some(time(3_600))]);
+        let again = &rollouts.announced[0];
+        assert_eq!(again.followed, Followed::Observed, "{again:?}");
     }
 }

@@ -151,6 +151,10 @@ impl World {
             return Ok(None);
         }
         let all_gone = report.targets.iter().all(|it| it.state == FixState::Gone);
+        // What merely fired at that moment may have nothing to do with it.
+        if !all_gone && report.targets.iter().all(|it| !it.named) {
+            return Ok(None);
+        }
         let last = report
             .targets
             .iter()
