@@ -23,7 +23,7 @@ pub(super) struct Cli {
     pub(super) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 pass or done; 1 findings or FAIL; 2 trouble (usage, configuration, network); 3 inconclusive; 130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 pass or done; 1 findings or FAIL; 2 trouble (usage, configuration, network); 3 inconclusive; 75 start me again; 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -105,7 +105,7 @@ pub(super) struct DemoArgs {
     #[arg(long)]
     pub(super) headless: bool,
     /// How many times faster than real time the incident itself is played [default: so that it takes five minutes].
-    #[arg(long, value_name = "FACTOR", conflicts_with = "headless")]
+    #[arg(long, value_name = "FACTOR", conflicts_with = "headless", value_parser = speed)]
     pub(super) speed: Option<f64>,
     /// Folder of the store [default: a temporary one].
     #[arg(long, value_name = "DIR")]
@@ -242,7 +242,7 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) seed: u64,
     /// Multiplies every rate of a scenario.
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = rate)]
     pub(super) rate: f64,
     /// First moment of a scenario to play.
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -386,6 +386,24 @@ pub(super) struct RestoreArgs {
     /// Folder of the store to make; must not hold one.
     #[arg(long, env = "FATALMONITOR_DATA_DIR", value_name = "DIR")]
     pub(super) data_dir: PathBuf,
+}
+
+/// Largest factor by which the rates of a scenario are multiplied.
+// The incident has some 10 million records; a thousand times as many is a day's work, more is a slip of the pen.
+const RATE_MAX: f64 = 1_000.0;
+
+fn rate(text: &str) -> Result<f64, String> {
+    let factor: Option<f64> = text.parse().ok();
+    factor
+        .filter(|it| *it > 0.0 && *it <= RATE_MAX)
+        .ok_or_else(|| format!("`{text}` is no number above 0 and up to {RATE_MAX}"))
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let factor: Option<f64> = text.parse().ok();
+    factor
+        .filter(|it| *it > 0.0 && it.is_finite())
+        .ok_or_else(|| format!("`{text}` is no number above 0"))
 }
 
 /// Reads a time.

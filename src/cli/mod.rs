@@ -98,7 +98,10 @@ pub fn main() -> ExitCode {
 /// A reader such as `head` that has seen enough is no trouble.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|it| {
-        it.downcast_ref::<std::io::Error>()
-            .is_some_and(|it| it.kind() == std::io::ErrorKind::BrokenPipe)
+        let io = it
+            .downcast_ref::<std::io::Error>()
+            .map(std::io::Error::kind);
+        let json = it.downcast_ref::<serde_json::Error>();
+        io.or_else(|| json?.io_error_kind()) == Some(std::io::ErrorKind::BrokenPipe)
     })
 }

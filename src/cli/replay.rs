@@ -24,6 +24,9 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<Outcome> {
         .parse()
         .map_err(|error| anyhow::anyhow!("--dialect {}: {error}", args.dialect))?;
     let scenario = scenario(&args.input)?;
+    if scenario.is_none() && (args.from.is_some() || args.to.is_some()) {
+        bail!("--from and --to are for scenarios; log files are read in full");
+    }
     let rules = Arc::new(rules(args, scenario.as_ref())?);
     let store = args.data_dir.as_deref().map(fresh_store).transpose()?;
     let mut player = Player::new(&rules, dialect, 1, store);
@@ -59,11 +62,12 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<Outcome> {
     }
     let totals = player.world().accounting().total;
     hint(&format!(
-        "{} records read, {} counted, {} capped, {} rejected; {} signatures; {seconds:.1} s",
+        "{} records read, {} counted, {} capped, {} rejected{}; {} signatures; {seconds:.1} s",
         totals.read,
         totals.counted,
         totals.capped,
         totals.rejected_sum(),
+        report::reasons(&totals),
         player.world().counts().signatures
     ));
     Ok(Outcome::Done)

@@ -105,6 +105,25 @@ fn accounting(totals: &Totals) -> Value {
     json!({"read": totals.read, "counted": totals.counted, "capped": totals.capped, "rejected": rejected})
 }
 
+/// Says why records were rejected, most frequent reason first.
+pub(super) fn reasons(totals: &Totals) -> String {
+    let mut found: Vec<(u64, &str)> = Rejection::ALL
+        .iter()
+        .zip(&totals.rejected)
+        .map(|(reason, &n)| (n, reason.name()))
+        .filter(|it| it.0 > 0)
+        .collect();
+    found.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    let words: Vec<String> = found
+        .iter()
+        .map(|(n, reason)| format!("{n} {reason}"))
+        .collect();
+    match words.as_slice() {
+        [] => String::new(),
+        words => format!(" ({})", words.join(", ")),
+    }
+}
+
 /// Judges the alert log against what the scenario dates.
 pub(super) fn judge(scenario: &Scenario, transitions: &[AlertTransition]) -> Judgement {
     Judgement::new(scenario, transitions)

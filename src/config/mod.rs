@@ -17,6 +17,10 @@ pub use self::secret::Secret;
 pub use self::source::{FileSource, HttpSource, KafkaSource, SourceConfig, SourceKind, Start};
 use crate::rules::{RuleProblem, RuleSet};
 
+/// Longest time for which history is kept, in days.
+// A hundred years: longer than anybody means, and no sum of times overflows.
+const KEEP_DAYS_MAX: f64 = 36_525.0;
+
 /// Where the configuration is looked for when no `--config` is given.
 pub const SYSTEM_PATH: &str = "/etc/fatalmonitor/config.toml";
 
@@ -218,6 +222,17 @@ impl Config {
                 "{name}: limits.commit_interval_ms = {} is outside 50..=60000",
                 self.limits.commit_interval_ms
             ));
+        }
+        for (key, days) in [
+            ("keep_10s_days", self.limits.keep_10s_days),
+            ("keep_1m_days", self.limits.keep_1m_days),
+            ("keep_1h_days", self.limits.keep_1h_days),
+        ] {
+            if !(days > 0.0 && days <= KEEP_DAYS_MAX) {
+                problems.push(format!(
+                    "{name}: limits.{key} = {days} is no number of days above 0 and up to {KEEP_DAYS_MAX}"
+                ));
+            }
         }
         if problems.is_empty() {
             Ok(())

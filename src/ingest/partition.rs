@@ -38,6 +38,8 @@ pub(super) struct Partition {
     pub(super) totals: Totals,
     pub(super) arrived_max: Option<EventTime>,
     pub(super) watermark: Option<EventTime>,
+    /// Whether any record since the start had a time of its own.
+    has_times: bool,
     pub(super) jumps: u32,
     pub(super) limiter: Limiter,
     pub(super) combiner: Combiner,
@@ -57,6 +59,7 @@ impl Partition {
             totals: Totals::default(),
             arrived_max: None,
             watermark: resume.watermark,
+            has_times: false,
             jumps: 0,
             limiter,
             combiner: Combiner::default(),
@@ -159,6 +162,10 @@ impl Partition {
                 Clock::Arrival => arrived,
                 Clock::Record => self.watermark.ok_or(Rejection::BadTime)?,
             };
+            // Where no record has a time of its own, the arrivals are the clock; elsewhere they would run ahead of it.
+            if !self.has_times {
+                self.watermark = self.watermark.max(Some(time));
+            }
             return Ok(time);
         };
         let limit = match (clock, self.watermark) {
@@ -184,6 +191,7 @@ impl Partition {
         {
             return Err(Rejection::TooOld);
         }
+        self.has_times = true;
         // A record that claims a time shortly after its arrival keeps it, but does not push the watermark past what has arrived.
         let reached = if clock == Clock::Arrival {
             time.min(arrived)

@@ -147,6 +147,8 @@ impl Stage2 {
                 rows,
                 stored,
             } => {
+                // Whoever waits is answered by a commit, even where there was nothing to count.
+                waiting.dirty |= stored.is_some() || !rows.is_empty();
                 waiting.stored.extend(stored);
                 waiting.rows.extend(rows);
                 if !partitions.is_empty() {

@@ -1,18 +1,24 @@
 //! Up to which event time every source has been read: the clock that closes buckets.
 //!
 //! The slowest partition decides, so that no partition's records come too late only because another was
-//! read faster. A partition that is read to its end and quiet is left out after a while. Pure.
+//! read faster. A partition that is read to its end is left out when its time stands still for a while, because it
+//! is quiet or because nothing in it can be read, or when it is hours behind the others. Pure.
 
 use std::collections::BTreeMap;
 
 use crate::model::{CountBatch, EventTime};
 use crate::source::PartitionStatus;
 
+/// How far the times of a partition that is read to its end may be behind the others before it is left out.
+// 1 h: longer than a log shipper that was away takes to catch up; a page that comes later still helps nobody.
+const BEHIND_MS_MAX: i64 = 3_600_000;
+
 #[derive(Clone, Debug, Default)]
 struct Reached {
     watermark: Option<EventTime>,
     at_end: bool,
-    last_arrived: Option<EventTime>,
+    /// Arrival of the last records that moved the watermark; those that cannot be read do not.
+    moved: Option<EventTime>,
     stopped: bool,
 }
 
@@ -47,8 +53,10 @@ impl Watermarks {
     pub(super) fn batch(&mut self, batch: &CountBatch) {
         let range = &batch.range;
         let reached = self.entry(&range.source, &range.topic, range.partition);
-        reached.watermark = reached.watermark.max(batch.watermark);
-        reached.last_arrived = reached.last_arrived.max(batch.arrived_max);
+        if batch.watermark > reached.watermark {
+            reached.watermark = batch.watermark;
+            reached.moved = reached.moved.max(batch.arrived_max);
+        }
     }
 
     /// Notes where a partition stands.
@@ -56,7 +64,9 @@ impl Watermarks {
         let reached = self.entry(source, &status.topic, status.partition);
         reached.at_end = status.at_end;
         reached.stopped = status.stopped.is_some();
-        reached.last_arrived = reached.last_arrived.max(status.last_arrived);
+        if reached.watermark.is_some() {
+            reached.moved = reached.moved.or(status.last_arrived);
+        }
     }
 
     /// Forgets the partitions of a source that it does not read any more, such as those of a deleted topic.
@@ -74,7 +84,7 @@ impl Watermarks {
         for ((name, _, _), reached) in &mut self.partitions {
             if name == source {
                 reached.at_end = true;
-                reached.last_arrived = None;
+                reached.moved = None;
             }
         }
     }
@@ -84,10 +94,9 @@ impl Watermarks {
     /// `now` is the latest arrival anywhere or the wall clock, whichever the caller trusts.
     pub(super) fn low(&self, now: EventTime) -> Option<EventTime> {
         let mut low = None;
-        let mut high = None;
+        let high = self.partitions.values().filter_map(|it| it.watermark).max();
         for reached in self.partitions.values() {
-            high = high.max(reached.watermark);
-            if reached.stopped || self.is_idle(reached, now) {
+            if reached.stopped || self.is_idle(reached, now) || is_far_behind(reached, high, now) {
                 continue;
             }
             // Nothing read yet, and there is something: whatever it holds must not come too late.
@@ -116,7 +125,7 @@ impl Watermarks {
     fn is_idle(&self, reached: &Reached, now: EventTime) -> bool {
         reached.at_end
             && reached
-                .last_arrived
+                .moved
                 .is_none_or(|it| now.millis_since(it) > self.idle_seconds * 1000)
     }
 
@@ -125,6 +134,15 @@ impl Watermarks {
             .entry((source.to_owned(), topic.to_owned(), partition))
             .or_default()
     }
+}
+
+/// Tells whether a partition has nothing more to read and is hours behind the newest one all the same.
+fn is_far_behind(reached: &Reached, high: Option<EventTime>, now: EventTime) -> bool {
+    let newest = high.map(|it| it.min(now));
+    reached.at_end
+        && reached.watermark.zip(newest).is_some_and(|(it, newest)| {
+            newest > EventTime::MIN && newest.millis_since(it) > BEHIND_MS_MAX
+        })
 }
 
 #[cfg(test)]
@@ -205,5 +223,51 @@ mod tests {
         marks.status("s", &status(1, true, 50));
         assert_eq!(marks.low(at(60)), Some(at(50)));
         assert_eq!(marks.low(at(81)), Some(at(100)));
+    }
+
+    #[test]
+    fn records_that_cannot_be_read_do_not_stop_the_clock() {
+        let junk = |partition, arrived| CountBatch {
+            arrived_max: Some(at(arrived)),
+            watermark: None,
+            ..batch(partition, 0)
+        };
+        let mut marks = Watermarks::new(30);
+        marks.batch(&batch(0, 100));
+        marks.batch(&junk(1, 100));
+        marks.status("s", &status(1, true, 100));
+        assert_eq!(
+            marks.low(at(100)),
+            Some(at(100)),
+            "there is nothing else in it"
+        );
+        // Another one had times before.
+        marks.batch(&batch(2, 50));
+        marks.status("s", &status(2, true, 50));
+        assert_eq!(marks.low(at(60)), Some(at(50)));
+        let broken = CountBatch {
+            watermark: Some(at(50)),
+            ..junk(2, 100)
+        };
+        marks.batch(&broken);
+        marks.status("s", &status(2, true, 100));
+        assert_eq!(marks.low(at(100)), Some(at(100)));
+    }
+
+    #[test]
+    fn a_partition_whose_clock_is_wrong_holds_nothing_back_once_it_is_read_to_its_end() {
+        let (now, day) = (1_000_000, 86_400);
+        let mut marks = Watermarks::new(30);
+        marks.batch(&batch(0, now));
+        let old = CountBatch {
+            arrived_max: Some(at(now)),
+            ..batch(1, now - day)
+        };
+        marks.batch(&old);
+        marks.status("s", &status(1, false, now));
+        assert_eq!(marks.low(at(now)), Some(at(now - day)), "a backlog is read");
+        marks.status("s", &status(1, true, now));
+        assert_eq!(marks.low(at(now)), Some(at(now)));
+        assert_eq!(marks.low(EventTime::MIN), Some(at(now - day)), "in replay");
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn restore_newest_snapshot(dir: &Path) -> Result<Option<PathBuf>, Sto
         match put_back(&snapshot, dir) {
             Ok(()) => return Ok(Some(snapshot)),
             Err(
-                StoreError::Corrupt { .. } | StoreError::Sum { .. } | StoreError::Missing { .. },
+                StoreError::Corrupt { .. } | StoreError::Sum { .. } | StoreError::Foreign { .. },
             ) => {}
             Err(other) => return Err(other),
         }
@@ -127,11 +127,14 @@ fn put_back(from: &Path, dir: &Path) -> Result<(), StoreError> {
     let partial = with_suffix(&to, PARTIAL);
     remove_if_there(&partial)?;
     fs::copy(from, &partial).map_err(StoreError::file("copy the backup", from))?;
-    let (connection, found) = connect_checked(&partial)?;
-    drop(connection);
-    if found == Found::Empty {
+    let checked = connect_checked(&partial).map(|it| it.1);
+    if !matches!(checked, Ok(Found::Store)) {
         remove_if_there(&partial)?;
-        return Err(StoreError::Missing { dir: from.into() });
+    }
+    match checked {
+        Ok(Found::Store) => {}
+        Ok(Found::Empty) => return Err(StoreError::Foreign { path: from.into() }),
+        Err(error) => return Err(error.about(from)),
     }
     sync(&partial)?;
     rename(&partial, &to)

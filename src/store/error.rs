@@ -2,7 +2,7 @@
 //!
 //! Invariant: after any error of a commit the store is at its last commit, with state and positions agreeing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
@@ -39,7 +39,7 @@ pub enum StoreError {
         known: u32,
     },
     /// The file is a database of something else.
-    #[error("{path} is not a fatalmonitor store; name another --data-dir")]
+    #[error("{path} is not a fatalmonitor store; name another one")]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -115,6 +115,17 @@ impl StoreError {
     /// Tells whether the same call may succeed later without a restart.
     pub const fn is_retriable(&self) -> bool {
         matches!(self, Self::Full(_))
+    }
+
+    /// Names the file that somebody gave us, where the copy of it was looked at.
+    pub(super) fn about(self, file: &Path) -> Self {
+        let path = file.into();
+        match self {
+            Self::Newer { found, known, .. } => Self::Newer { path, found, known },
+            Self::Foreign { .. } => Self::Foreign { path },
+            Self::Corrupt { problem, .. } => Self::Corrupt { path, problem },
+            other => other,
+        }
     }
 
     /// Makes the error of a failed file operation.

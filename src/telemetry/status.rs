@@ -205,7 +205,13 @@ impl Status {
             stale(format!("store: {}", self.store.problem));
         }
         if self.clock.is_none() {
-            found.push((FreshnessLevel::Empty, "no record has been read yet".into()));
+            let is_counting = self.partitions.iter().any(|it| it.watermark.is_some());
+            let reason = if is_counting {
+                "nothing is decided yet: no bucket of time is complete"
+            } else {
+                "no record has been counted yet"
+            };
+            found.push((FreshnessLevel::Empty, reason.into()));
         }
         found
     }

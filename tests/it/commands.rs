@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use crate::incident::{fatalmonitor, played};
 
@@ -242,6 +242,97 @@ fn fingerprint_prints_one_line_per_line_blank_ones_included() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_trouble() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("lines.txt");
+    // More than a pipe holds.
+    std::fs::write(&file, "user 12 not found\n".repeat(20_000)).expect("written");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fatalmonitor"))
+        .args(["fingerprint", path(&file)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!((code(&output), err(&output)), (0, String::new()));
+}
+
+#[test]
+fn a_backtest_names_the_first_line_it_left_out_and_reads_on_after_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let counts = folder.path().join("counts.ndjson");
+    let line = |minute: u32, signature: &str| {
+        format!(
+            "{{\"t\":{},\"signature\":\"{signature}\",\"version\":\"1\",\"group\":\"g\",\"count\":50}}\n",
+            1_453_248_000 + 60 * minute
+        )
+    };
+    let mut text: Vec<u8> = (0..1_500)
+        .flat_map(|it| line(it, "old").into_bytes())
+        .collect();
+    text.extend(b"\xff\xfe no text\n");
+    text.extend((1_500..1_560).flat_map(|it| (line(it, "old") + &line(it, "late")).into_bytes()));
+    std::fs::write(&counts, text).expect("written");
+    let output = fatalmonitor(&["backtest", "--counts", path(&counts), "--out", "-"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).contains("\"late\""), "{}", out(&output));
+    assert!(
+        err(&output).contains("1 lines") && err(&output).contains("counts.ndjson:1501: "),
+        "{}",
+        err(&output)
+    );
+
+    std::fs::write(&counts, "nothing\nof use\n").expect("written");
+    let useless = fatalmonitor(&["backtest", "--counts", path(&counts), "--out", "-"]);
+    assert_eq!(code(&useless), 2, "{}", err(&useless));
+
+    let packed = folder.path().join("counts.ndjson.gz");
+    std::fs::write(&packed, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1]).expect("written");
+    let broken = fatalmonitor(&["backtest", "--counts", path(&packed), "--out", "-"]);
+    assert_eq!(code(&broken), 2, "{}", err(&broken));
+    assert!(err(&broken).contains("cannot read"), "{}", err(&broken));
+}
+
+#[test]
+fn a_factor_that_is_no_factor_and_a_stretch_of_a_file_are_usage_errors() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("log.txt");
+    std::fs::write(&file, "one\n").expect("written");
+    for factor in ["nan", "inf", "0", "-1", "1e300", "x"] {
+        let output = fatalmonitor(&["replay", "incident", &format!("--rate={factor}")]);
+        assert_eq!(code(&output), 2, "{factor}");
+        assert!(
+            err(&output).contains("no number above 0"),
+            "{}",
+            err(&output)
+        );
+    }
+    let stretch = fatalmonitor(&["replay", path(&file), "--from", "2016-01-20T00:00:00Z"]);
+    assert_eq!(code(&stretch), 2);
+    assert!(err(&stretch).contains("scenarios"), "{}", err(&stretch));
+}
+
+#[test]
+fn what_is_no_backup_is_named_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("data");
+    for (name, text) in [("empty", ""), ("junk", &*"junk ".repeat(2_000))] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        let output = fatalmonitor(&["restore", path(&file), "--data-dir", path(&target)]);
+        assert_eq!(code(&output), 2);
+        let said = err(&output);
+        assert!(
+            !said.contains("serve") && !said.contains("partial"),
+            "{said}"
+        );
+        let left: Vec<_> = target.read_dir().expect("a folder").flatten().collect();
+        assert!(left.iter().all(|it| it.file_name() == "lock"), "{left:?}");
+    }
+}
+
+#[test]
 fn replay_of_a_log_file_reports_one_json_object() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("log.ndjson");
@@ -268,4 +359,9 @@ fn replay_of_a_log_file_reports_one_json_object() {
     assert_eq!(report["accounting"]["read"], 101);
     assert_eq!(report["signatures"], 1);
     assert!(report["alerts"].is_array() && report["elapsed_seconds"].is_number());
+    assert!(
+        err(&output).contains("1 rejected (1 syntax)"),
+        "{}",
+        err(&output)
+    );
 }

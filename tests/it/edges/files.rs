@@ -56,6 +56,61 @@ fn a_folder_with_plain_and_packed_files_is_read_once_while_it_grows_and_is_rotat
 }
 
 #[test]
+fn a_followed_file_that_is_cut_short_is_read_from_its_start_and_never_twice() {
+    let mut process = process(FOLLOWED);
+    let logs = process.path("logs");
+    fs::create_dir(&logs).unwrap();
+    let live = logs.join("live.json");
+    append(&live, &lines(500));
+    process.start();
+    await_read(&process, 500);
+    // As logrotate's `copytruncate` does it; the text is the same, so that only its length tells.
+    fs::write(&live, "").unwrap();
+    append(&live, &lines(100));
+    await_read(&process, 600);
+    append(&live, &lines(900));
+    await_read(&process, 1_500);
+    // Another first line, and at once more than before.
+    fs::write(&live, format!("{{\"a\":1}}\n{}", lines(1_999))).unwrap();
+    await_read(&process, 3_500);
+    process.kill();
+    append(&live, &lines(70));
+    process.start();
+    await_read(&process, 3_570);
+    let found = total(&process);
+    assert_eq!(found["read"], 3_570, "{found}");
+}
+
+#[test]
+fn a_packed_file_that_breaks_off_is_said_and_the_others_are_read() {
+    let mut process = process(FOLLOWED);
+    let logs = process.path("logs");
+    fs::create_dir(&logs).unwrap();
+    let packed = gzip(&lines(300));
+    fs::write(logs.join("a.json.gz"), &packed[..packed.len() / 2]).unwrap();
+    append(&logs.join("b.json"), &lines(2_000));
+    process.start();
+    let status = process.url("/api/v1/status");
+    eventually("the broken file is said", PATIENCE, || {
+        let answer = crate::services::http::get(&status).map_err(|it| it.to_string())?;
+        let text = answer.json().to_string();
+        if text.contains("a.json.gz on: ") {
+            Ok(())
+        } else {
+            Err(text)
+        }
+    });
+    eventually("the other file is read", PATIENCE, || {
+        let found = total(&process);
+        if found["read"].as_u64() >= Some(2_000) {
+            Ok(())
+        } else {
+            Err(found.to_string())
+        }
+    });
+}
+
+#[test]
 fn files_are_counted_exactly_over_kill_9_in_the_middle_of_reading_and_rotating() {
     let mut process = process(FOLLOWED);
     let logs = process.path("logs");

@@ -43,6 +43,27 @@ fn a_post_that_was_answered_is_stored_and_its_key_is_known_after_kill_9() {
 }
 
 #[test]
+fn a_post_without_a_line_is_answered_and_holds_up_no_later_one() {
+    let mut process = process(SOURCE);
+    process.start();
+    let empty = post(&process, "empty", "").expect("an answer");
+    assert_eq!(
+        (&empty["read"], &empty["duplicate"]),
+        (&0.into(), &false.into())
+    );
+    assert_eq!(
+        post(&process, "blank", "\n\r\n\n").expect("an answer")["read"],
+        0
+    );
+    let again = post(&process, "empty", "").expect("an answer");
+    assert_eq!(again["duplicate"], true);
+    assert_eq!(
+        post(&process, "full", &lines(5)).expect("an answer")["read"],
+        5
+    );
+}
+
+#[test]
 fn posts_with_keys_are_counted_once_each_over_kill_9_at_any_moment() {
     let mut process = process(SOURCE);
     let bodies: Vec<String> = (0..40).map(|_| lines(250)).collect();

@@ -1,9 +1,13 @@
 //! Files, folders and standard input: to the end, or following what is appended.
 //!
-//! A file is known by device, inode and a hash of its first KiB, so that a renamed file goes on where it
-//! was and a new file under an old name starts afresh. Positions are bytes of the unpacked text. A line
-//! without its end is left for later while following.
+//! A file is known by device, inode and a hash of its first line, so that a renamed file goes on where it
+//! was and a new file under an old name starts afresh. One that is cut short while it is followed (logrotate's
+//! `copytruncate`) is from then on another file, read from its start. Positions are bytes of the unpacked text.
+//! A line without its end is left for later while following.
 
+mod known;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -12,20 +16,18 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use self::known::{CUT, OpenFile, identity, part_of, replaced};
 use super::lines::read_line;
 use super::{
     BYTES_MAX, Careful, Delivery, Outlet, OutletClosed, PartitionStatus, ROWS_MAX, WallClock,
 };
 use crate::config::FileSource;
 use crate::detect::Position;
-use crate::ingest::{Ingest, PartitionIndex, Resume};
+use crate::ingest::{Ingest, Resume};
 use crate::model::{EventTime, RawRecord};
 
 /// How long a follower waits before it looks for more.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-
-/// Bytes at the start of a file that tell it from another with the same inode number.
-const HEAD: usize = 1024;
 
 /// Milliseconds between two looks for new files.
 const FOLDER_MS: i64 = 1_000;
@@ -50,6 +52,8 @@ pub struct FileReader {
     careful: Careful,
     positions: Vec<Position>,
     open: Vec<OpenFile>,
+    /// Files that cannot be opened, and why.
+    troubles: BTreeMap<PathBuf, String>,
     bytes: u64,
     cut_at: EventTime,
     folder_at: EventTime,
@@ -61,19 +65,6 @@ impl std::fmt::Debug for FileReader {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
-}
-
-struct OpenFile {
-    path: PathBuf,
-    identity: String,
-    index: PartitionIndex,
-    reader: Box<dyn BufRead + Send>,
-    /// The file itself, where it can be gone back in; whatever stands under its name by now.
-    file: Option<File>,
-    next: u64,
-    packed: bool,
-    done: bool,
-    arrived: EventTime,
 }
 
 impl FileReader {
@@ -93,6 +84,7 @@ impl FileReader {
             careful,
             positions,
             open: Vec::new(),
+            troubles: BTreeMap::new(),
             bytes: 0,
             cut_at: EventTime::MIN,
             folder_at: EventTime::MIN,
@@ -137,8 +129,14 @@ impl FileReader {
     }
 
     fn look_for_files(&mut self, now: EventTime, outlet: &Outlet) -> Result<(), OutletClosed> {
-        self.open.retain(|it| !it.is_gone());
-        for path in files_of(&self.options.config.paths) {
+        self.let_go(outlet)?;
+        let files = files_of(&self.options.config.paths);
+        let before = self.troubles.len();
+        self.troubles.retain(|it, _| files.contains(it));
+        if self.troubles.len() < before {
+            self.tell_troubles(outlet)?;
+        }
+        for path in files {
             if path.as_os_str() != "-"
                 && self.open.iter().any(|it| it.path == path && !replaced(it))
             {
@@ -148,67 +146,132 @@ impl FileReader {
                 continue;
             }
             match self.open_file(&path, now) {
-                Ok(Some(file)) => self.open.push(file),
-                Ok(None) => {}
-                Err(error) => {
-                    let problem = format!(
-                        "source `{}` cannot read {}: {error}",
-                        self.options.name,
-                        path.display()
-                    );
-                    tracing::error!(problem);
-                    let source = self.options.name.clone();
-                    outlet
-                        .blocking_send(Delivery::Trouble {
-                            source,
-                            problem: Some(problem),
-                            fatal: !self.options.config.follow,
-                        })
-                        .map_err(|_| OutletClosed)?;
+                Ok(file) => {
+                    self.open.extend(file);
+                    self.opened(&path, outlet)?;
                 }
+                Err(error) => self.not_opened(&path, &error, outlet)?,
             }
         }
         Ok(())
     }
 
+    /// Says that a file cannot be opened, once as long as nothing changes.
+    fn not_opened(
+        &mut self,
+        path: &Path,
+        error: &std::io::Error,
+        outlet: &Outlet,
+    ) -> Result<(), OutletClosed> {
+        let problem = format!(
+            "source `{}` cannot read {}: {error}",
+            self.options.name,
+            path.display()
+        );
+        if self.troubles.get(path) == Some(&problem) {
+            return Ok(());
+        }
+        self.troubles.insert(path.to_owned(), problem);
+        self.tell_troubles(outlet)
+    }
+
+    /// Says that a file can be opened, if it could not before.
+    fn opened(&mut self, path: &Path, outlet: &Outlet) -> Result<(), OutletClosed> {
+        match self.troubles.remove(path) {
+            Some(_) => self.tell_troubles(outlet),
+            None => Ok(()),
+        }
+    }
+
+    fn tell_troubles(&self, outlet: &Outlet) -> Result<(), OutletClosed> {
+        let more = self.troubles.len().saturating_sub(1);
+        let problem = self.troubles.values().next().map(|first| match more {
+            0 => first.clone(),
+            _ => format!("{first}, and {more} more"),
+        });
+        outlet
+            .blocking_send(Delivery::Trouble {
+                source: self.options.name.clone(),
+                problem,
+                fatal: !self.options.config.follow,
+            })
+            .map_err(|_| OutletClosed)
+    }
+
+    /// Closes the files of which nothing more can come.
+    fn let_go(&mut self, outlet: &Outlet) -> Result<(), OutletClosed> {
+        if !self.open.iter().any(|it| it.is_gone() || it.is_cut) {
+            return Ok(());
+        }
+        // How far they were read has to be told while they are still here.
+        self.hand_over(outlet)?;
+        for file in self.open.iter().filter(|it| it.is_cut) {
+            tracing::warn!(file = %file.path.display(), "the file was cut short: it is read from its start");
+            self.positions.retain(|it| it.topic != file.identity);
+            self.positions.push(Position {
+                source: self.options.name.clone(),
+                topic: file.identity.clone(),
+                partition: 0,
+                next: CUT,
+                watermark: None,
+                limiter: Vec::new(),
+            });
+        }
+        self.open.retain(|it| !it.is_gone() && !it.is_cut);
+        Ok(())
+    }
+
+    fn open_stdin(&mut self, path: &Path, now: EventTime) -> OpenFile {
+        let index = self
+            .ingest
+            .open(&self.options.name, "-", 0, &Resume::default());
+        OpenFile {
+            path: path.to_owned(),
+            identity: "-".to_owned(),
+            index,
+            reader: Box::new(BufReader::new(std::io::stdin())),
+            file: None,
+            next: 0,
+            packed: true,
+            done: false,
+            is_cut: false,
+            stopped: None,
+            arrived: now,
+        }
+    }
+
     fn open_file(&mut self, path: &Path, now: EventTime) -> std::io::Result<Option<OpenFile>> {
         if path.as_os_str() == "-" {
-            let index = self
-                .ingest
-                .open(&self.options.name, "-", 0, &Resume::default());
-            return Ok(Some(OpenFile {
-                path: path.to_owned(),
-                identity: "-".to_owned(),
-                index,
-                reader: Box::new(BufReader::new(std::io::stdin())),
-                file: None,
-                next: 0,
-                packed: true,
-                done: false,
-                arrived: now,
-            }));
+            return Ok(Some(self.open_stdin(path, now)));
         }
         let mut file = File::open(path)?;
-        let Some(identity) = identity(&mut file, self.options.config.follow)? else {
+        let Some(identity) = identity(&file, self.options.config.follow)? else {
             return Ok(None);
         };
-        if self.open.iter().any(|it| it.identity == identity) {
-            return Ok(None);
-        }
         let name = path
             .file_name()
             .map(|it| it.to_string_lossy().into_owned())
             .unwrap_or_default();
         let packed = matches!(name.rsplit('.').next(), Some("gz" | "zst" | "zstd"));
+        let (identity, start) = part_of(identity, &file, packed, &self.positions)?;
+        if self.open.iter().any(|it| it.identity == identity) {
+            return Ok(None);
+        }
         let resume = self
             .positions
             .iter()
-            .find(|it| it.topic == identity)
-            .map_or_else(Resume::default, |it| Resume {
-                next: it.next,
-                watermark: it.watermark,
-                limiter: it.limiter.clone(),
-            });
+            .rfind(|it| it.topic == identity)
+            .map_or_else(
+                || Resume {
+                    next: start,
+                    ..Resume::default()
+                },
+                |it| Resume {
+                    next: it.next,
+                    watermark: it.watermark,
+                    limiter: it.limiter.clone(),
+                },
+            );
         if !packed {
             file.seek(SeekFrom::Start(resume.next))?;
         }
@@ -236,6 +299,8 @@ impl FileReader {
             next: resume.next,
             packed,
             done: false,
+            is_cut: false,
+            stopped: None,
             arrived,
         }))
     }
@@ -250,11 +315,15 @@ impl FileReader {
     ) -> Result<bool, OutletClosed> {
         let follow = self.options.config.follow;
         let mut any = false;
+        if let Some(file) = self.open.get_mut(place).filter(|it| follow && it.done) {
+            // Before more of it is read: what stands there now may not be what follows on what was read.
+            file.is_cut = file.is_shorter();
+        }
         for _ in 0..10_000 {
             let Some(file) = self.open.get_mut(place) else {
                 return Ok(any);
             };
-            if stop.is_cancelled() {
+            if stop.is_cancelled() || file.is_cut {
                 return Ok(any);
             }
             let line = match read_line(&mut file.reader, file.next, buffer) {
@@ -268,8 +337,11 @@ impl FileReader {
                     return Ok(any);
                 }
                 Err(error) => {
-                    tracing::error!(file = %file.path.display(), %error, "file cannot be read on");
+                    let problem = format!("cannot read {} on: {error}", file.path.display());
+                    tracing::error!(problem);
                     file.done = true;
+                    file.stopped = Some(problem);
+                    file.reader = Box::new(std::io::empty());
                     return Ok(any);
                 }
             };
@@ -331,7 +403,7 @@ impl FileReader {
                 end: None,
                 at_end: it.done,
                 last_arrived: Some(it.arrived),
-                stopped: None,
+                stopped: it.stopped.clone(),
             })
             .collect();
         outlet
@@ -406,55 +478,6 @@ fn unpack(name: &str, file: File) -> std::io::Result<Box<dyn Read + Send>> {
         Some("zst" | "zstd") => Box::new(zstd::stream::read::Decoder::new(file)?),
         _ => Box::new(file),
     })
-}
-
-impl OpenFile {
-    /// Reads on from an earlier place; by the file itself, since another may stand under its name.
-    fn go_back(&mut self, at: u64) -> std::io::Result<()> {
-        if let Some(file) = &self.file {
-            let mut file = file.try_clone()?;
-            file.seek(SeekFrom::Start(at))?;
-            self.reader = Box::new(BufReader::with_capacity(1 << 20, file));
-        }
-        Ok(())
-    }
-
-    /// Tells whether the file was deleted and is read to its end: nothing more can come.
-    fn is_gone(&self) -> bool {
-        let links = self.file.as_ref().and_then(|it| it.metadata().ok());
-        self.done && links.is_some_and(|it| it.nlink() == 0)
-    }
-}
-
-/// Tells whether another file stands under the name now (the log was rotated).
-fn replaced(open: &OpenFile) -> bool {
-    if !open.done {
-        return false;
-    }
-    let Ok(mut file) = File::open(&open.path) else {
-        return false;
-    };
-    identity(&mut file, true).is_ok_and(|it| it.is_some_and(|it| it != open.identity))
-}
-
-/// Returns what tells a file from any other; `None` while its first line is still `growing`.
-fn identity(file: &mut File, growing: bool) -> std::io::Result<Option<String>> {
-    let metadata = file.metadata()?;
-    let mut head = Vec::with_capacity(HEAD);
-    file.take(HEAD as u64).read_to_end(&mut head)?;
-    file.seek(SeekFrom::Start(0))?;
-    if growing && head.len() < HEAD && !head.contains(&b'\n') {
-        return Ok(None);
-    }
-    // Only the first line tells: a file that is still short keeps its identity while it grows.
-    let line = head.split(|&it| it == b'\n').next().unwrap_or_default();
-    let hash = blake3::hash(line).to_hex();
-    let hash: String = hash.chars().take(16).collect();
-    Ok(Some(format!(
-        "{:x}:{:x}:{hash}",
-        metadata.dev(),
-        metadata.ino()
-    )))
 }
 
 fn modified(file: &File) -> Option<EventTime> {
