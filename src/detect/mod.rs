@@ -43,6 +43,7 @@ mod resurfaced;
 pub mod rollout;
 pub mod scan;
 mod score;
+mod sides;
 mod signature;
 mod silence;
 mod storm;

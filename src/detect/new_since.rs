@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::World;
-use super::catalogue::{Cell, Signature};
+use super::catalogue::Signature;
 use super::channels::as_f64;
 use super::name::Name;
+use super::sides::{Parts, Side};
 use super::view::{NewEntry, NewSince};
 use crate::model::{EventTime, SignatureId};
 
@@ -86,16 +87,6 @@ impl Line<'_> {
     const fn is_measured(&self) -> bool {
         matches!(self, Self::Version(_) | Self::Time(_, Some(_)))
     }
-}
-
-/// One side of the comparison for one signature.
-#[derive(Default)]
-struct Side {
-    events: u64,
-    first: Option<EventTime>,
-    last: Option<EventTime>,
-    groups: Vec<Name>,
-    version: Option<Name>,
 }
 
 impl World {
@@ -368,59 +359,6 @@ impl World {
     }
 }
 
-/// A part of what a signature did on one release: events, first and last time.
-#[derive(Clone, Copy)]
-struct Part {
-    events: u64,
-    first: EventTime,
-    last: EventTime,
-}
-
-/// What of it lies on each side.
-struct Parts {
-    new: Option<Part>,
-    old: Option<Part>,
-}
-
-impl Parts {
-    /// Everything lies on one side.
-    fn whole(cell: &Cell, is_new: bool) -> Self {
-        let part = Part {
-            events: cell.events,
-            first: cell.first,
-            last: cell.last,
-        };
-        Self {
-            new: is_new.then_some(part),
-            old: (!is_new).then_some(part),
-        }
-    }
-
-    /// A time lies between the sides.
-    fn at(id: SignatureId, cell: &Cell, at: EventTime, after: Option<&After>) -> Self {
-        let spans = cell.first < at && cell.last >= at && cell.events > 1;
-        let (true, Some(after)) = (spans, after) else {
-            return Self::whole(cell, cell.first >= at);
-        };
-        let key = (id, cell.version.to_string(), cell.group.to_string());
-        let known = after.events.get(&key).copied().unwrap_or_default();
-        // Its first event came before and its last one after, whatever the buckets of history say.
-        let events = known.clamp(1, cell.events - 1);
-        Self {
-            new: Some(Part {
-                events,
-                first: at,
-                last: cell.last,
-            }),
-            old: Some(Part {
-                events: cell.events - events,
-                first: cell.first,
-                last: at,
-            }),
-        }
-    }
-}
-
 impl World {
     /// Tells whether a signature was seen on the baseline's side.
     fn was_before(&self, id: SignatureId, line: &Line<'_>) -> bool {
@@ -430,20 +368,6 @@ impl World {
                 Line::Time(at, _) => cell.first < *at,
             })
         })
-    }
-}
-
-impl Side {
-    fn add(&mut self, cell: &Cell, part: Part) {
-        self.events += part.events;
-        if self.first.is_none_or(|it| part.first < it) {
-            self.first = Some(part.first);
-            self.version = Some(cell.version.clone());
-        }
-        self.last = self.last.max(Some(part.last));
-        if let Err(place) = self.groups.binary_search(&cell.group) {
-            self.groups.insert(place, cell.group.clone());
-        }
     }
 }
 

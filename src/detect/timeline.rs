@@ -122,7 +122,7 @@ impl World {
             if is_new(it) && it.alert.key.signature.is_some_and(|id| seen.insert(id)) {
                 entries.extend(first_seen(it).filter(|it| within(it.at)));
             }
-            entries.extend(alerted(it));
+            entries.push(alerted(it));
         }
         entries.sort_by(|a, b| (a.at, a.told, &a.text).cmp(&(b.at, b.told, &b.text)));
         let left_out = entries.len().saturating_sub(ENTRIES_MAX);
@@ -313,7 +313,7 @@ fn first_seen(it: &AlertTransition) -> Option<TimelineEntry> {
     })
 }
 
-fn alerted(it: &AlertTransition) -> Option<TimelineEntry> {
+fn alerted(it: &AlertTransition) -> TimelineEntry {
     let alert = &it.alert;
     let told = match (alert.key.kind, it.to) {
         (AlertKind::Capped, _) => Told::Cap,
@@ -327,12 +327,12 @@ fn alerted(it: &AlertTransition) -> Option<TimelineEntry> {
     } else {
         alert.summary.clone()
     };
-    Some(TimelineEntry {
+    TimelineEntry {
         severity: Some(alert.severity),
         signature: alert.key.signature,
         alert: Some(alert.id.clone()),
         ..entry(it.at, told, &text)
-    })
+    }
 }
 
 #[cfg(test)]
