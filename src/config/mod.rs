@@ -4,6 +4,7 @@
 //! file, the line, the value and what to do. It must never print a secret.
 
 mod effective;
+mod lines;
 mod secret;
 mod source;
 
@@ -181,8 +182,16 @@ impl Config {
         let config: Self = toml::from_str(text).map_err(|error| {
             ConfigError::Invalid(vec![RuleProblem::from_toml(name, text, &error).to_string()])
         })?;
-        config.check(name)?;
-        Ok(config)
+        match config.check(name) {
+            Ok(()) => Ok(config),
+            Err(ConfigError::Invalid(problems)) => Err(ConfigError::Invalid(
+                problems
+                    .iter()
+                    .map(|it| lines::with_line(name, text, it))
+                    .collect(),
+            )),
+            Err(error) => Err(error),
+        }
     }
 
     /// Checks what the types cannot; returns every problem.
